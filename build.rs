@@ -1,0 +1,20 @@
+//! Turns what the sys crate found out about the C library into cfgs.
+
+use std::env;
+
+const CAPABILITIES: &[(&str, &str)] = &[
+    ("HAS_DUMP_ZONE", "nfct_dump_zone"),
+    ("HAS_DUMP_TUPLE", "nfct_dump_tuple"),
+    ("HAS_FILTER_ZONE", "nfct_filter_zone"),
+    ("HAS_TIMESTAMP_EVENT", "nfct_timestamp_event"),
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    for (key, cfg) in CAPABILITIES {
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        if env::var_os(format!("DEP_NETFILTER_CONNTRACK_{key}")).is_some() {
+            println!("cargo::rustc-cfg={cfg}");
+        }
+    }
+}

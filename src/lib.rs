@@ -1,0 +1,1 @@
+//! Safe access to the Linux connection tracking table.
