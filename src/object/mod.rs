@@ -1,0 +1,1 @@
+//! The C library's own objects, each owned by a Rust value.

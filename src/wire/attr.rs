@@ -1,0 +1,106 @@
+//! Netlink attributes: a length, a type, a value, padded to four bytes.
+//!
+//! Everything here works on byte slices and cannot read outside them, whatever the bytes say.
+
+use std::fmt;
+
+/// Size of an attribute's header.
+pub(crate) const HEADER: usize = 4;
+/// Set in the type of an attribute that holds attributes.
+pub(crate) const NESTED: u16 = 1 << 15;
+/// The bits of the type word that are the type.
+const TYPE_MASK: u16 = !(NESTED | 1 << 14);
+
+/// Bytes that are not what the protocol says: what was wrong, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Malformed {
+    /// The attribute or header that is wrong, in the kernel's name for it.
+    pub(crate) what: &'static str,
+    /// What is wrong with it.
+    pub(crate) why: &'static str,
+}
+
+impl Malformed {
+    pub(crate) const fn new(what: &'static str, why: &'static str) -> Self {
+        Self { what, why }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "malformed {}: {}", self.what, self.why)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// One attribute of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attribute<'a> {
+    /// The type, without the flag bits.
+    pub(crate) kind: u16,
+    /// The value, without header and padding.
+    pub(crate) value: &'a [u8],
+}
+
+impl<'a> Attribute<'a> {
+    /// The attributes inside this one.
+    pub(crate) fn nested(&self) -> Attributes<'a> {
+        Attributes::new(self.value)
+    }
+
+    /// The value as exactly `N` bytes.
+    pub(crate) fn array<const N: usize>(&self, what: &'static str) -> Result<[u8; N], Malformed> {
+        self.value.try_into().map_err(|_| Malformed::new(what, "wrong length"))
+    }
+
+    pub(crate) fn u8(&self, what: &'static str) -> Result<u8, Malformed> {
+        self.array::<1>(what).map(|[byte]| byte)
+    }
+
+    pub(crate) fn be16(&self, what: &'static str) -> Result<u16, Malformed> {
+        self.array(what).map(u16::from_be_bytes)
+    }
+
+    pub(crate) fn be32(&self, what: &'static str) -> Result<u32, Malformed> {
+        self.array(what).map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn be64(&self, what: &'static str) -> Result<u64, Malformed> {
+        self.array(what).map(u64::from_be_bytes)
+    }
+}
+
+/// The attributes in a stretch of bytes; ends after the first error.
+#[derive(Debug, Clone)]
+pub(crate) struct Attributes<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Attributes<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Result<Attribute<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Fewer bytes than a header are padding; the kernel's and libmnl's walkers stop there too.
+        let [l0, l1, t0, t1, ..] = *self.rest else { return None };
+        let len = usize::from(u16::from_ne_bytes([l0, l1]));
+        if len < HEADER || len > self.rest.len() {
+            self.rest = &[];
+            return Some(Err(Malformed::new("attribute", "length outside its message")));
+        }
+        let value = &self.rest[HEADER..len];
+        self.rest = self.rest.get(aligned(len)..).unwrap_or(&[]);
+        Some(Ok(Attribute { kind: u16::from_ne_bytes([t0, t1]) & TYPE_MASK, value }))
+    }
+}
+
+/// A length with the padding that follows it.
+pub(crate) const fn aligned(len: usize) -> usize {
+    (len + 3) & !3
+}

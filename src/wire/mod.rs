@@ -1,0 +1,3 @@
+//! Netlink as the kernel speaks it: messages out, messages in, and the checks in between.
+
+pub(crate) mod attr;
