@@ -1,4 +1,4 @@
-//! Finds libnetfilter_conntrack, makes bindings from its headers, and tells dependents what it can do.
+//! Finds libnetfilter_conntrack, makes bindings from its headers, tells dependents what it can do.
 //!
 //! Everything the crate includes is written to `OUT_DIR`, whatever its origin:
 //! `bindings.rs` (the bindings) and `functions.rs` (the names of the functions in them).

@@ -1,4 +1,4 @@
-//! What the two crates share must agree. In a packaged crate `sys/` is absent, and nothing is left to compare.
+//! What the two crates share must agree. In a packaged crate `sys/` is absent: nothing to compare.
 
 use std::{
     fs,

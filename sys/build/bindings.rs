@@ -49,6 +49,9 @@ pub(crate) fn generate(library: &pkg_config::Library, for_docs_rs: bool) -> Stri
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .derive_default(true)
+        // Opaque types are used by pointer only. Some versions of bindgen would make them Copy.
+        .no_copy("nf_conntrack|nf_expect|nfct_(handle|bitmask|labelmap|filter|filter_dump)")
+        .no_copy("nfnl_handle")
         .use_core()
         .merge_extern_blocks(true)
         .disable_header_comment()
@@ -81,16 +84,17 @@ fn run(builder: bindgen::Builder) -> String {
 /// another type name on each system. Of `pub type _bindgen_ty_12 = ::core::ffi::c_int;` nothing is
 /// left, and `pub const NFCT_CB_STOP: _bindgen_ty_12 = 0;` becomes a `::core::ffi::c_int`.
 fn name_anonymous_enums(bindings: &str) -> String {
+    const ALIAS: &str = "pub type _bindgen_ty_";
     let mut text = bindings.to_string();
-    for line in bindings.lines() {
-        let Some(alias) = line.strip_prefix("pub type _bindgen_ty_") else {
-            continue;
-        };
-        let alias = alias.trim_end_matches(';').split_once(" = ");
+    while let Some(at) = text.find(ALIAS) {
+        // The comment on the alias goes too. The item before it is one of the enum's constants.
+        let start = text[..at].rfind(";\n").expect("a constant") + 2;
+        let end = at + text[at..].find(";\n").expect("a whole item") + 2;
+        let alias = text[at + ALIAS.len()..end - 2].split_once(" = ");
         let (number, integer) = alias.expect("an alias of an integer type");
         let old = format!(": _bindgen_ty_{number} =");
         let new = format!(": {integer} =");
-        text = text.replace(&format!("{line}\n"), "").replace(&old, &new);
+        text = [&text[..start], &text[end..]].concat().replace(&old, &new);
     }
     text
 }
