@@ -1,8 +1,9 @@
-//! Turns what the sys crate found out about the C library into cfgs.
+//! Turns what the sys crate found out about the C library into cfgs. It looks for nothing itself.
 
 use std::env;
 
-const CAPABILITIES: &[(&str, &str)] = &[
+/// Metadata keys of the sys crate, and the cfg that each sets here.
+const CAPABILITIES: [(&str, &str); 4] = [
     ("HAS_DUMP_ZONE", "nfct_dump_zone"),
     ("HAS_DUMP_TUPLE", "nfct_dump_tuple"),
     ("HAS_FILTER_ZONE", "nfct_filter_zone"),
@@ -11,8 +12,10 @@ const CAPABILITIES: &[(&str, &str)] = &[
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for (key, cfg) in CAPABILITIES {
+    for (_, cfg) in CAPABILITIES {
         println!("cargo::rustc-check-cfg=cfg({cfg})");
+    }
+    for (key, cfg) in CAPABILITIES {
         if env::var_os(format!("DEP_NETFILTER_CONNTRACK_{key}")).is_some() {
             println!("cargo::rustc-cfg={cfg}");
         }
