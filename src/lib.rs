@@ -1,6 +1,31 @@
 //! Safe access to the Linux connection tracking table.
 
+mod direction;
+mod error;
+mod flow;
+mod handle;
+mod kernel;
+mod label;
+mod netns;
 pub mod object;
+mod proto;
+mod status;
+mod tuple;
 pub(crate) mod wire;
+mod zone;
 
+pub use direction::{Direction, PerDirection};
+pub use error::{Error, Failure, InputError, Object, Operation, Result};
+pub use flow::{
+    Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
+    TcpInfo, TcpPeer, Timestamps,
+};
+pub use handle::{Dump, Entries, Handle, Outcome};
+pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
+pub use netns::Namespace;
+pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
+pub use status::{Status, TcpFlags};
+pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};
+pub use wire::attr::Malformed;
+pub use zone::{Zone, ZoneSet};

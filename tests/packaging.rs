@@ -26,10 +26,7 @@ fn wrapper_is_one_file() {
     let (link, real) = (root.join("wrapper.h"), root.join("sys/wrapper.h"));
     assert!(real.symlink_metadata().expect("sys/wrapper.h").is_file());
     if root.join(".git").exists() {
-        assert!(
-            link.is_symlink(),
-            "wrapper.h should be a link to sys/wrapper.h"
-        );
+        assert!(link.is_symlink(), "wrapper.h should be a link to sys/wrapper.h");
     }
     assert_eq!(read(&link), read(&real));
 }
@@ -52,10 +49,7 @@ fn licence_texts_are_equal() {
 #[test]
 fn versions_agree() {
     let Some(root) = checkout() else { return };
-    let (ours, theirs) = (
-        read(&root.join("Cargo.toml")),
-        read(&root.join("sys/Cargo.toml")),
-    );
+    let (ours, theirs) = (read(&root.join("Cargo.toml")), read(&root.join("sys/Cargo.toml")));
     let workspace = section(&ours, "workspace.package").find_map(|line| quoted(line, "version = "));
     let sys = section(&theirs, "package").find_map(|line| match line {
         "version.workspace = true" => workspace,
@@ -64,10 +58,7 @@ fn versions_agree() {
     let asked = section(&ours, "dependencies")
         .find(|line| line.starts_with("libnetfilter-conntrack-sys ="))
         .and_then(|line| quoted(line, "version = "));
-    assert!(
-        asked.is_some(),
-        "the dependency on the sys crate has no version"
-    );
+    assert!(asked.is_some(), "the dependency on the sys crate has no version");
     assert_eq!(asked.map(|version| version.trim_start_matches('=')), sys);
 }
 

@@ -20,11 +20,7 @@ fn every_function_is_in_the_library() {
         assert!(!address.is_null(), "{name}");
     }
     assert!(addresses.iter().map(|(name, _)| name).eq(sys::FUNCTIONS));
-    assert!(
-        addresses.len() >= 98,
-        "{} functions; 1.0.9 had 98",
-        addresses.len()
-    );
+    assert!(addresses.len() >= 98, "{} functions; 1.0.9 had 98", addresses.len());
 }
 
 #[test]
@@ -40,17 +36,7 @@ fn names_do_not_depend_on_the_system() {
     let bindings = include_str!(concat!(env!("OUT_DIR"), "/bindings.rs"));
     assert!(!bindings.contains("_bindgen"));
     for name in public_names(bindings) {
-        let expected = [
-            "nf",
-            "NF",
-            "ip_conntrack",
-            "IP",
-            "ATTR_",
-            "TCP_",
-            "SCTP_",
-            "DCCP_",
-            "__",
-        ];
+        let expected = ["nf", "NF", "ip_conntrack", "IP", "ATTR_", "TCP_", "SCTP_", "DCCP_", "__"];
         let states = ["tcp_state", "sctp_state", "dccp_state"];
         let known = states.contains(&name) || expected.iter().any(|start| name.starts_with(start));
         assert!(known, "{name} does not belong to this library");
@@ -60,12 +46,8 @@ fn names_do_not_depend_on_the_system() {
 /// The values and integer types that code is written against; a change would not compile.
 #[test]
 fn types_and_values() {
-    let verdicts: [c_int; 4] = [
-        sys::NFCT_CB_FAILURE,
-        sys::NFCT_CB_STOP,
-        sys::NFCT_CB_CONTINUE,
-        sys::NFCT_CB_STOLEN,
-    ];
+    let verdicts: [c_int; 4] =
+        [sys::NFCT_CB_FAILURE, sys::NFCT_CB_STOP, sys::NFCT_CB_CONTINUE, sys::NFCT_CB_STOLEN];
     assert_eq!(verdicts, [-1, 0, 1, 2]);
 
     // The one enum with a negative value: it is signed, the others are not.
@@ -96,10 +78,7 @@ fn committed_bindings_are_up_to_date() {
     let generated = public_names(include_str!(concat!(env!("OUT_DIR"), "/bindings.rs")));
     let missing: Vec<_> = generated.difference(&committed).collect();
     if number(sys::VERSION) > number(version) {
-        println!(
-            "{} is newer than docs_rs.rs, which lacks {missing:?}",
-            sys::VERSION
-        );
+        println!("{} is newer than docs_rs.rs, which lacks {missing:?}", sys::VERSION);
         return;
     }
     assert!(missing.is_empty(), "docs_rs.rs lacks {missing:?}");
@@ -139,8 +118,5 @@ fn public_names(bindings: &str) -> BTreeSet<&str> {
 
 /// A version as something that can be compared.
 fn number(version: &str) -> Vec<u32> {
-    version
-        .split('.')
-        .map(|part| part.parse().unwrap_or(0))
-        .collect()
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }

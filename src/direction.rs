@@ -1,0 +1,41 @@
+//! The two directions of a flow.
+
+use std::ops::{Index, IndexMut};
+
+/// One of the two directions of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the side that sent the first packet.
+    Original,
+    /// Back to it.
+    Reply,
+}
+
+/// Something that each direction of a flow has its own of; indexed by [`Direction`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PerDirection<T> {
+    /// That of the original direction.
+    pub original: T,
+    /// That of the reply direction.
+    pub reply: T,
+}
+
+impl<T> Index<Direction> for PerDirection<T> {
+    type Output = T;
+
+    fn index(&self, direction: Direction) -> &T {
+        match direction {
+            Direction::Original => &self.original,
+            Direction::Reply => &self.reply,
+        }
+    }
+}
+
+impl<T> IndexMut<Direction> for PerDirection<T> {
+    fn index_mut(&mut self, direction: Direction) -> &mut T {
+        match direction {
+            Direction::Original => &mut self.original,
+            Direction::Reply => &mut self.reply,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a request must be before it is sent.
+
+use super::{Flow, NatTarget};
+use crate::error::InputError;
+use crate::proto::{Family, Protocol};
+
+/// What a flow is going to be sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It may be made by the request.
+    Create,
+    /// It must exist.
+    Update,
+}
+
+impl Flow {
+    /// Refuses what the kernel or the C library would refuse late, obscurely, or not at all.
+    pub(crate) fn check(&self, purpose: Purpose) -> Result<(), InputError> {
+        self.check_tuples()?;
+        self.check_proto_info()?;
+        self.timeout_secs()?;
+        if self.labels_mask.is_some() && self.labels.is_none() {
+            return Err(InputError::LabelMaskAlone);
+        }
+        match purpose {
+            Purpose::Create if self.timeout.is_none() => Err(InputError::MissingTimeout),
+            Purpose::Create => self.check_nat(),
+            Purpose::Update if self.source_nat.is_some() || self.destination_nat.is_some() => {
+                Err(InputError::OnlyAtCreation("NAT"))
+            }
+            Purpose::Update if self.master.is_some() => Err(InputError::OnlyAtCreation("a master")),
+            Purpose::Update => Ok(()),
+        }
+    }
+
+    /// The timeout as the kernel takes it.
+    pub(crate) fn timeout_secs(&self) -> Result<Option<u32>, InputError> {
+        let Some(timeout) = self.timeout else { return Ok(None) };
+        let secs = timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0));
+        u32::try_from(secs).map(Some).map_err(|_| InputError::TimeoutTooLong)
+    }
+
+    /// The C library takes the family of the request from the original tuple, and the kernel reads
+    /// every other tuple by it.
+    fn check_tuples(&self) -> Result<(), InputError> {
+        self.same_family("reply tuple", self.reply.family())?;
+        if self.reply.protocol() != self.original.protocol() {
+            return Err(InputError::OtherProtocol {
+                original: self.original.protocol(),
+                reply: self.reply.protocol(),
+            });
+        }
+        match self.master {
+            Some(master) => self.same_family("master tuple", master.family()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_proto_info(&self) -> Result<(), InputError> {
+        let flow = self.original.protocol();
+        match self.proto_info.map(|info| info.protocol()) {
+            Some(state) if state != flow => Err(InputError::WrongProtocolState { state, flow }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_nat(&self) -> Result<(), InputError> {
+        self.check_nat_target("source NAT address", self.source_nat)?;
+        self.check_nat_target("destination NAT address", self.destination_nat)
+    }
+
+    fn check_nat_target(&self, part: &'static str, target: Option<NatTarget>) -> Result<(), InputError> {
+        let Some(target) = target else { return Ok(()) };
+        let protocol = self.original.protocol();
+        if target.port().is_some() && !matches!(protocol, Protocol::TCP | Protocol::UDP) {
+            return Err(InputError::NoPortNat(protocol));
+        }
+        match target.address() {
+            Some(address) => self.same_family(part, Family::of(&address)),
+            None => Ok(()),
+        }
+    }
+
+    fn same_family(&self, part: &'static str, found: Family) -> Result<(), InputError> {
+        let expected = self.original.family();
+        match found == expected {
+            true => Ok(()),
+            false => Err(InputError::OtherFamily { part, found, expected }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Status, TcpState, Tuple};
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    fn udp() -> Flow {
+        Flow::new(Tuple::udp("10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()).unwrap())
+            .timeout(Duration::from_secs(60))
+    }
+
+    fn tcp_v6() -> Tuple {
+        Tuple::tcp("[::1]:1".parse().unwrap(), "[::2]:2".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_new_flow_needs_a_timeout_an_update_does_not() {
+        let flow = Flow { timeout: None, ..udp() };
+        assert_eq!(flow.check(Purpose::Create), Err(InputError::MissingTimeout));
+        assert_eq!(flow.status(Status::ASSURED).check(Purpose::Update), Ok(()));
+        assert_eq!(udp().check(Purpose::Create), Ok(()));
+    }
+
+    #[test]
+    fn timeouts_are_whole_seconds_rounded_up() {
+        let secs = |timeout| udp().timeout(timeout).timeout_secs();
+        assert_eq!(secs(Duration::from_millis(1)), Ok(Some(1)));
+        assert_eq!(secs(Duration::from_secs(7)), Ok(Some(7)));
+        assert_eq!(secs(Duration::from_secs(u32::MAX.into())), Ok(Some(u32::MAX)));
+        assert_eq!(secs(Duration::from_secs(1 << 32)), Err(InputError::TimeoutTooLong));
+        assert_eq!(secs(Duration::MAX), Err(InputError::TimeoutTooLong));
+    }
+
+    #[test]
+    fn parts_of_other_families_and_protocols_are_refused() {
+        let mixed = Flow { reply: tcp_v6(), ..udp() };
+        assert!(matches!(
+            mixed.check(Purpose::Create),
+            Err(InputError::OtherFamily { part: "reply tuple", .. })
+        ));
+        let tcp = Tuple::tcp("10.0.0.2:2".parse().unwrap(), "10.0.0.1:1".parse().unwrap()).unwrap();
+        let other = Flow { reply: tcp, ..udp() };
+        assert!(matches!(other.check(Purpose::Create), Err(InputError::OtherProtocol { .. })));
+        let master = udp().master(tcp_v6());
+        assert!(matches!(
+            master.check(Purpose::Create),
+            Err(InputError::OtherFamily { part: "master tuple", .. })
+        ));
+        let state = udp().tcp_state(TcpState::Established);
+        assert!(matches!(state.check(Purpose::Update), Err(InputError::WrongProtocolState { .. })));
+    }
+
+    #[test]
+    fn nat_is_for_creation_and_for_what_the_request_can_carry() {
+        let v6: IpAddr = "::1".parse().unwrap();
+        assert!(matches!(udp().snat(v6).check(Purpose::Create), Err(InputError::OtherFamily { .. })));
+        let ping = Tuple::ping([1, 1, 1, 1].into(), [2, 2, 2, 2].into(), 1).unwrap();
+        let ping = Flow::new(ping).timeout(Duration::from_secs(1)).dnat(NatTarget::Port(5));
+        assert_eq!(ping.check(Purpose::Create), Err(InputError::NoPortNat(Protocol::ICMP)));
+        let nat = udp().snat(NatTarget::Port(5));
+        assert_eq!(nat.check(Purpose::Create), Ok(()));
+        assert_eq!(nat.check(Purpose::Update), Err(InputError::OnlyAtCreation("NAT")));
+    }
+}

@@ -1,0 +1,205 @@
+//! The handle: a connection to the connection tracking of one network namespace.
+
+mod delete;
+mod dump;
+mod flush;
+mod get;
+mod zones;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+pub use delete::Outcome;
+pub use dump::{Dump, Entries};
+
+use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::flow::{Flow, Purpose};
+use crate::netns::Namespace;
+use crate::object::MessageBuf;
+use crate::wire::encode::{self, Zones};
+use crate::wire::link::{Answer, Fault, Link};
+use crate::wire::uapi;
+
+/// A connection to the connection tracking of one network namespace.
+///
+/// Every call sends a request and waits for its answer, at most as long as
+/// [`set_timeout`](Self::set_timeout) says. A call that fails leaves the handle usable, and so does
+/// a dump that is not read to its end.
+///
+/// A handle belongs to the network namespace it was opened in for its whole life, whatever
+/// namespace the calling thread is in later. It can be sent to another thread. Its socket is closed
+/// when it is dropped, and when the process executes another program.
+#[doc(alias = "nfct_handle")]
+#[doc(alias = "nfct_query")]
+#[derive(Debug)]
+pub struct Handle {
+    link: Link,
+}
+
+impl Handle {
+    /// How long the kernel may stay silent before a call gives up, unless
+    /// [`set_timeout`](Self::set_timeout) says otherwise.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Opens a handle in the network namespace of the calling thread.
+    ///
+    /// A first request is made, so that missing rights or support show here and not later.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`] without `CAP_NET_ADMIN`; [`Error::Unsupported`] when the kernel
+    /// has no netfilter netlink (`CONFIG_NETFILTER_NETLINK`) or no connection tracking behind it
+    /// (`CONFIG_NF_CT_NETLINK`); [`Error::System`] when no socket can be had.
+    #[doc(alias = "nfct_open")]
+    pub fn open() -> Result<Self> {
+        Self::with_link(|| Link::open(Self::DEFAULT_TIMEOUT, None).map_err(Fault::from))
+    }
+
+    /// Opens a handle in another network namespace. The calling thread stays where it is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and with [`Object::Namespace`]: [`Error::NotFound`] for a name or
+    /// path that does not exist; [`Error::PermissionDenied`] without `CAP_SYS_ADMIN`;
+    /// [`Error::Refused`] for a file that is no network namespace.
+    pub fn open_in(namespace: &Namespace) -> Result<Self> {
+        namespace.run(Self::open)?
+    }
+
+    fn with_link(open: impl FnOnce() -> Result<Link, Fault>) -> Result<Self> {
+        let failure = || Failure::new(Operation::Open, Object::Socket);
+        let link = open().map_err(|fault| match fault {
+            Fault::Io(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
+                Error::Unsupported(failure().with_io(&error))
+            }
+            fault => fault.during(failure()),
+        })?;
+        let mut handle = Self { link };
+        handle.probe().map_err(|error| match error {
+            // What the netfilter netlink answers when nothing is behind a subsystem's number.
+            Error::Refused(failure) if failure.raw_os_error() == Some(libc::EINVAL) => {
+                Error::Unsupported(failure)
+            }
+            other => other,
+        })?;
+        Ok(handle)
+    }
+
+    /// Asks for the number of entries, the cheapest question there is.
+    fn probe(&mut self) -> Result<()> {
+        let mut request = MessageBuf::new(uapi::CT_GET_STATS, ACKNOWLEDGED, 0, 0);
+        self.transact(&mut request, &|| Failure::new(Operation::Open, Object::Socket))
+    }
+
+    /// Sets how long the kernel may stay silent before a call gives up with [`Error::TimedOut`].
+    ///
+    /// A dump of a large table takes as long as it takes: what counts is the time without any
+    /// answer.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.link.set_patience(timeout);
+    }
+
+    /// How long the kernel may stay silent.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.link.patience()
+    }
+
+    /// Creates an entry. It must not exist yet.
+    ///
+    /// Sent are the tuples, zone, timeout, and everything else in `flow` that is not *reported
+    /// only*. Labels are dropped by the kernel without a word when nothing in the namespace uses
+    /// labels; NAT is set up as asked, and the reply tuple changes by it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] before anything is sent, as for a flow
+    /// [without a timeout](crate::InputError::MissingTimeout); [`Error::Exists`];
+    /// [`Error::NotFound`] when the master does not exist; [`Error::Unsupported`] for an unknown
+    /// helper; [`Error::TableFull`]; [`Error::Busy`] for status bits that cannot be given;
+    /// [`Error::PermissionDenied`].
+    #[doc(alias = "NFCT_Q_CREATE")]
+    pub fn create(&mut self, flow: &Flow) -> Result<()> {
+        self.write(Operation::Create, flow)
+    }
+
+    /// Creates an entry, or updates the one that exists.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create) and [`update`](Self::update).
+    #[doc(alias = "NFCT_Q_CREATE_UPDATE")]
+    pub fn create_or_update(&mut self, flow: &Flow) -> Result<()> {
+        self.write(Operation::CreateOrUpdate, flow)
+    }
+
+    /// Updates an entry, which must exist.
+    ///
+    /// What `flow` has is written, what is `None` stays as it is; [`Flow::identity`] is the start
+    /// for a change of a single part. The kernel applies parts one after the other, so when one is
+    /// refused, earlier ones may have been applied.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] before anything is sent, as for NAT or a master;
+    /// [`Error::NotFound`]; [`Error::Busy`] for status bits or a helper that cannot be changed;
+    /// [`Error::LabelsOff`]; [`Error::FixedTimeout`]; [`Error::Dying`]; [`Error::Unsupported`] for
+    /// a helper on a flow that never had one; [`Error::PermissionDenied`].
+    #[doc(alias = "NFCT_Q_UPDATE")]
+    pub fn update(&mut self, flow: &Flow) -> Result<()> {
+        self.write(Operation::Update, flow).map_err(|error| self.explain_denial(error, flow))
+    }
+
+    fn write(&mut self, operation: Operation, flow: &Flow) -> Result<()> {
+        let (purpose, flags) = match operation {
+            Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
+            Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
+            _ => (Purpose::Update, 0),
+        };
+        flow.check(purpose)?;
+        let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
+        // An existing entry is looked up by its original tuple, so its zone is that direction's.
+        let zones = match purpose {
+            Purpose::Create => Zones::Exact(flow.zone),
+            Purpose::Update => Zones::of_original(flow.zone),
+        };
+        encode::flow(&mut request, flow, zones)?;
+        self.transact(&mut request, &|| Failure::new(operation, Object::Flow(flow.key())))
+    }
+
+    /// The kernel says `EPERM` for a caller without rights and for an entry with a fixed timeout.
+    /// Whoever may look the entry up has the rights.
+    fn explain_denial(&mut self, error: Error, flow: &Flow) -> Error {
+        let Error::PermissionDenied(failure) = error else { return error };
+        let fixed =
+            |found: Flow| found.status.is_some_and(|status| status.contains(crate::Status::FIXED_TIMEOUT));
+        match flow.timeout.is_some() && self.get(flow).is_ok_and(fixed) {
+            true => Error::FixedTimeout(failure),
+            false => Error::PermissionDenied(failure),
+        }
+    }
+
+    /// Sends a request and waits for its verdict; content that comes before it is passed over.
+    fn transact(&mut self, request: &mut MessageBuf, failure: &dyn Fn() -> Failure) -> Result<()> {
+        let seq = self.link.send(request).map_err(|fault| fault.during(failure()))?;
+        loop {
+            match self.link.answer(seq).map_err(|fault| fault.during(failure()))? {
+                Answer::Message(_) => {}
+                Answer::Done | Answer::Interrupted => return Ok(()),
+                Answer::Refused { errno, message } => return Err(refused(failure(), errno, message)),
+            }
+        }
+    }
+}
+
+/// Flags of a request that ends in a verdict.
+const ACKNOWLEDGED: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+
+/// The error for a verdict of the kernel.
+fn refused(failure: Failure, errno: i32, message: Option<Box<str>>) -> Error {
+    Error::from_kernel(failure.with_errno(errno).with_message(message.as_deref()))
+}
+
+/// The socket, to wait on or to look at. Reading from it or writing to it would take answers away
+/// from the handle, which then ends in [`Error::TimedOut`].
+impl AsFd for Handle {
+    #[doc(alias = "nfct_fd")]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.as_fd()
+    }
+}

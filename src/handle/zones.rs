@@ -1,0 +1,81 @@
+//! Whole zones: what is in them, which are in use, and emptying them.
+
+use std::ops::RangeInclusive;
+
+use super::{Handle, Outcome};
+use crate::direction::Direction;
+use crate::error::{Error, InputError, Result};
+use crate::zone::{Zone, ZoneSet};
+
+impl Handle {
+    /// Every zone that an entry has, for both directions or for one. Zone 0 is in use when an entry
+    /// is in it in at least one direction.
+    ///
+    /// Lists the table once.
+    ///
+    /// # Errors
+    /// Those of a [dump](crate::Entries).
+    pub fn zones_in_use(&mut self) -> Result<ZoneSet> {
+        let mut zones = ZoneSet::new();
+        self.look_at_zones(|zone| {
+            zones.insert(zone.in_direction(Direction::Original));
+            zones.insert(zone.in_direction(Direction::Reply));
+            false
+        })?;
+        Ok(zones)
+    }
+
+    /// The lowest zone of `range` that no entry is in, in either direction.
+    ///
+    /// The work is bounded: the table is listed once at most, and no further than until every zone
+    /// of the range has been seen in use.
+    ///
+    /// The answer is about the moment of the listing. Nothing reserves the zone, so two programs
+    /// that ask at the same time get the same answer.
+    ///
+    /// # Errors
+    /// [`Error::NoUnusedZone`] with the range; [`InputError::EmptyRange`]; those of a
+    /// [dump](crate::Entries).
+    pub fn find_unused_zone(&mut self, range: RangeInclusive<u16>) -> Result<u16> {
+        if range.is_empty() {
+            return Err(InputError::EmptyRange.into());
+        }
+        let mut used = ZoneSet::new();
+        let mut unused = range.clone().count();
+        self.look_at_zones(|zone| {
+            for direction in [Direction::Original, Direction::Reply] {
+                let id = zone.in_direction(direction);
+                unused -= usize::from(range.contains(&id) && used.insert(id));
+            }
+            unused == 0
+        })?;
+        let (first, last) = range.clone().into_inner();
+        range.into_iter().find(|id| !used.contains(*id)).ok_or(Error::NoUnusedZone { first, last })
+    }
+
+    /// Deletes every entry of exactly this zone: a number means the zone for both directions, and
+    /// entries with the number in one direction only stay.
+    ///
+    /// The entries are listed, then deleted, each with its id: an entry that is made meanwhile
+    /// stays. The kernel's own flush by zone is not used: kernels before 6.8 take it for a flush of
+    /// all zones.
+    ///
+    /// # Errors
+    /// Those of a [dump](crate::Entries), before anything is deleted;
+    /// [`Error::PermissionDenied`].
+    pub fn empty_zone(&mut self, zone: impl Into<Zone>) -> Result<Outcome> {
+        let entries = self.dump().zone(zone).entries()?;
+        let keys = entries.map(|flow| flow.map(|flow| flow.key())).collect::<Result<Vec<_>>>()?;
+        self.delete_all(keys)
+    }
+
+    /// Hands every entry's zone to `look` until it says that it has seen enough.
+    fn look_at_zones(&mut self, mut look: impl FnMut(Zone) -> bool) -> Result<()> {
+        for flow in self.dump().entries()? {
+            if look(flow?.zone) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

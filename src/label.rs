@@ -1,0 +1,125 @@
+//! Connection labels: 128 bits that rules and programs set on a flow.
+
+use std::fmt;
+
+use crate::error::InputError;
+
+/// A set of connection labels, numbered 0 to 127.
+///
+/// The kernel keeps labels for a flow only while something in the network namespace uses them, as
+/// an nftables or iptables rule with `ct label` does. Otherwise a new flow silently gets none, and
+/// an update of labels ends in `ENOSPC` ([`Error::LabelsOff`](crate::Error::LabelsOff)).
+#[doc(alias = "nfct_bitmask")]
+#[doc(alias = "ATTR_CONNLABELS")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Labels {
+    words: [u32; 4],
+}
+
+impl Labels {
+    /// The highest label.
+    pub const MAX: u16 = 127;
+
+    /// No label.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { words: [0; 4] }
+    }
+
+    /// Every label, as a mask for an update that replaces them all.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { words: [u32::MAX; 4] }
+    }
+
+    /// With this label added.
+    ///
+    /// # Errors
+    /// [`InputError::LabelTooHigh`] above 127.
+    #[doc(alias = "nfct_bitmask_set_bit")]
+    pub fn with(mut self, label: u16) -> Result<Self, InputError> {
+        let bit = Self::check(label)?;
+        self.words[bit / 32] |= 1 << (bit % 32);
+        Ok(self)
+    }
+
+    /// With this label taken away.
+    ///
+    /// # Errors
+    /// [`InputError::LabelTooHigh`] above 127.
+    #[doc(alias = "nfct_bitmask_unset_bit")]
+    pub fn without(mut self, label: u16) -> Result<Self, InputError> {
+        let bit = Self::check(label)?;
+        self.words[bit / 32] &= !(1 << (bit % 32));
+        Ok(self)
+    }
+
+    fn check(label: u16) -> Result<usize, InputError> {
+        match label {
+            0..=Self::MAX => Ok(usize::from(label)),
+            label => Err(InputError::LabelTooHigh(label)),
+        }
+    }
+
+    /// Whether the label is in the set; none above 127 is.
+    #[doc(alias = "nfct_bitmask_test_bit")]
+    #[must_use]
+    pub fn contains(&self, label: u16) -> bool {
+        Self::check(label).is_ok_and(|bit| self.words[bit / 32] & 1 << (bit % 32) != 0)
+    }
+
+    /// Whether the set has no label.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words == [0; 4]
+    }
+
+    /// The labels, lowest first.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + use<> {
+        let labels = *self;
+        (0..=Self::MAX).filter(move |&label| labels.contains(label))
+    }
+
+    /// The bits as the kernel and the C library hold them: words in host order, lowest label first.
+    pub(crate) const fn words(&self) -> [u32; 4] {
+        self.words
+    }
+
+    /// From the kernel's words; a kernel with fewer labels sends fewer of them.
+    pub(crate) fn from_words(words: impl IntoIterator<Item = u32>) -> Self {
+        let mut labels = Self::new();
+        for (own, word) in labels.words.iter_mut().zip(words) {
+            *own = word;
+        }
+        labels
+    }
+}
+
+/// The numbers with commas between them.
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, label) in self.iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            write!(f, "{comma}{label}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_go_from_0_to_127() {
+        let labels =
+            Labels::new().with(0).and_then(|l| l.with(64)).and_then(|l| l.with(127)).expect("in range");
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [0, 64, 127]);
+        assert_eq!(labels.words(), [1, 0, 1, 1 << 31]);
+        assert_eq!(labels.to_string(), "0,64,127");
+        assert_eq!(Labels::from_words(labels.words()), labels);
+        assert_eq!(labels.with(128), Err(InputError::LabelTooHigh(128)));
+        assert!(!labels.contains(128) && !labels.contains(u16::MAX));
+        assert!(!labels.without(64).expect("in range").contains(64));
+    }
+}

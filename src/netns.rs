@@ -1,0 +1,101 @@
+//! Network namespaces.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+use std::thread;
+
+use crate::error::{Error, Failure, Object, Operation, Result};
+
+/// A network namespace to open a [`Handle`](crate::Handle) in.
+///
+/// ```no_run
+/// use netfilter_conntrack::{Handle, Namespace};
+///
+/// let mut router = Handle::open_in(&Namespace::named("qrouter-1")?)?;
+/// # Ok::<(), netfilter_conntrack::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Namespace {
+    fd: OwnedFd,
+    /// How the caller named it, for errors.
+    path: PathBuf,
+}
+
+impl Namespace {
+    /// A namespace that `ip netns` knows by this name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none; a name that is not a single path component names
+    /// none.
+    pub fn named(name: &str) -> Result<Self> {
+        let path = Path::new("/run/netns").join(name);
+        let mut components = Path::new(name).components();
+        let single = matches!(components.next(), Some(Component::Normal(part)) if part == name);
+        match single {
+            true => Self::at(path),
+            false => Err(Error::NotFound(failure(&path).with_errno(libc::ENOENT))),
+        }
+    }
+
+    /// The namespace that a file stands for, such as `/proc/1234/ns/net`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such file; [`Error::PermissionDenied`];
+    /// [`Error::System`] for other reasons that it cannot be opened.
+    pub fn at(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        match File::open(path) {
+            Ok(file) => Ok(Self { fd: file.into(), path: path.to_owned() }),
+            Err(error) => Err(io_error(path, &error)),
+        }
+    }
+
+    /// The namespace that an open file stands for.
+    #[must_use]
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        let path = PathBuf::from(format!("(file descriptor {})", fd.as_raw_fd()));
+        Self { fd, path }
+    }
+
+    /// Runs `work` in the namespace, on a thread of its own: the calling thread cannot be left
+    /// behind in the wrong place, whatever happens. A panic of `work` goes on in the caller.
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("netns".into()).spawn_scoped(scope, || {
+                self.enter()?;
+                Ok(work())
+            });
+            match thread.map_err(|error| io_error(&self.path, &error))?.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Moves the calling thread into the namespace.
+    fn enter(&self) -> Result<()> {
+        // SAFETY: setns(2) takes an open file descriptor, which `self` owns, and no pointers. Only
+        // the calling thread moves.
+        let result = unsafe { libc::setns(self.fd.as_fd().as_raw_fd(), libc::CLONE_NEWNET) };
+        match result {
+            0 => Ok(()),
+            _ => Err(io_error(&self.path, &io::Error::last_os_error())),
+        }
+    }
+}
+
+fn failure(path: &Path) -> Failure {
+    Failure::new(Operation::EnterNamespace, Object::Namespace(path.to_owned()))
+}
+
+fn io_error(path: &Path, error: &io::Error) -> Error {
+    let failure = failure(path).with_io(error);
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR) => Error::NotFound(failure),
+        Some(libc::EPERM | libc::EACCES) => Error::PermissionDenied(failure),
+        Some(libc::EINVAL) => Error::Refused(failure),
+        _ => Error::System(failure),
+    }
+}

@@ -1,0 +1,239 @@
+//! Layer 3 and layer 4 protocols, and the states that the kernel keeps for the latter.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// The layer 3 protocol of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of an address. An IPv4 address mapped into IPv6 is IPv6, as it is for the kernel.
+    #[must_use]
+    pub const fn of(address: &IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    /// The kernel's number for it (`NFPROTO_IPV4`, `NFPROTO_IPV6`).
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Ipv4 => libc::AF_INET as u8,
+            Self::Ipv6 => libc::AF_INET6 as u8,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}
+
+/// A layer 4 protocol by its [IANA number].
+///
+/// [IANA number]: https://www.iana.org/assignments/protocol-numbers
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Protocol(u8);
+
+impl Protocol {
+    /// ICMP (1).
+    pub const ICMP: Self = Self(1);
+    /// TCP (6).
+    pub const TCP: Self = Self(6);
+    /// UDP (17).
+    pub const UDP: Self = Self(17);
+    /// DCCP (33). Kernels from 6.17 on no longer track its ports: see [`Layer4::Dccp`](crate::Layer4::Dccp).
+    pub const DCCP: Self = Self(33);
+    /// GRE (47).
+    pub const GRE: Self = Self(47);
+    /// ICMPv6 (58).
+    pub const ICMPV6: Self = Self(58);
+    /// SCTP (132).
+    pub const SCTP: Self = Self(132);
+    /// UDP-Lite (136).
+    pub const UDPLITE: Self = Self(136);
+
+    /// The protocol with this number.
+    #[must_use]
+    pub const fn new(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Whether flows of this protocol are told apart by a source and a destination port.
+    #[must_use]
+    pub const fn has_ports(self) -> bool {
+        matches!(self, Self::TCP | Self::UDP | Self::UDPLITE | Self::SCTP | Self::DCCP)
+    }
+
+    /// The name that conntrack(8) uses, where there is one.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ICMP => "icmp",
+            Self::TCP => "tcp",
+            Self::UDP => "udp",
+            Self::DCCP => "dccp",
+            Self::GRE => "gre",
+            Self::ICMPV6 => "icmpv6",
+            Self::SCTP => "sctp",
+            Self::UDPLITE => "udplite",
+            _ => return None,
+        })
+    }
+}
+
+/// The name, or `proto 50` for a protocol without one. Padding in the format applies.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.pad(name),
+            None => f.pad(&format!("proto {}", self.0)),
+        }
+    }
+}
+
+/// Declares the states of a protocol: a name for each number, and `Other` for what newer kernels add.
+macro_rules! states {
+    (
+        $(#[$meta:meta])*
+        $name:ident {
+            $( $(#[$vmeta:meta])* $variant:ident = $value:literal $text:literal, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $( $(#[$vmeta])* $variant, )*
+            /// A state that this version of the crate has no name for.
+            Other(u8),
+        }
+
+        impl $name {
+            /// The kernel's number for the state.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                match self {
+                    $( Self::$variant => $value, )*
+                    Self::Other(number) => number,
+                }
+            }
+        }
+
+        impl From<u8> for $name {
+            fn from(number: u8) -> Self {
+                match number {
+                    $( $value => Self::$variant, )*
+                    other => Self::Other(other),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $( Self::$variant => f.pad($text), )*
+                    Self::Other(number) => f.pad(&format!("state {number}")),
+                }
+            }
+        }
+    };
+}
+
+states! {
+    /// Where a TCP connection stands (`enum tcp_conntrack` of the kernel).
+    #[doc(alias = "ATTR_TCP_STATE")]
+    TcpState {
+        /// No state yet.
+        None = 0 "NONE",
+        /// SYN seen.
+        SynSent = 1 "SYN_SENT",
+        /// SYN and ACK seen.
+        SynRecv = 2 "SYN_RECV",
+        /// The handshake is complete.
+        Established = 3 "ESTABLISHED",
+        /// FIN seen from one side.
+        FinWait = 4 "FIN_WAIT",
+        /// The FIN was acknowledged; the other side may still send.
+        CloseWait = 5 "CLOSE_WAIT",
+        /// FIN seen from both sides.
+        LastAck = 6 "LAST_ACK",
+        /// The last FIN was acknowledged.
+        TimeWait = 7 "TIME_WAIT",
+        /// RST seen.
+        Close = 8 "CLOSE",
+        /// SYN seen from both sides (called `LISTEN` in old headers).
+        SynSent2 = 9 "SYN_SENT2",
+    }
+}
+
+states! {
+    /// Where an SCTP association stands (`enum sctp_conntrack` of the kernel).
+    #[doc(alias = "ATTR_SCTP_STATE")]
+    SctpState {
+        /// No state yet.
+        None = 0 "NONE",
+        /// Closed.
+        Closed = 1 "CLOSED",
+        /// INIT seen.
+        CookieWait = 2 "COOKIE_WAIT",
+        /// COOKIE ECHO seen.
+        CookieEchoed = 3 "COOKIE_ECHOED",
+        /// The association is up.
+        Established = 4 "ESTABLISHED",
+        /// SHUTDOWN sent by the originator.
+        ShutdownSent = 5 "SHUTDOWN_SENT",
+        /// SHUTDOWN sent by the responder.
+        ShutdownRecd = 6 "SHUTDOWN_RECD",
+        /// SHUTDOWN ACK seen.
+        ShutdownAckSent = 7 "SHUTDOWN_ACK_SENT",
+        /// HEARTBEAT seen on a path without an association (multi-homing).
+        HeartbeatSent = 8 "HEARTBEAT_SENT",
+        /// HEARTBEAT acknowledged. Newer kernels go to `Established` instead.
+        HeartbeatAcked = 9 "HEARTBEAT_ACKED",
+    }
+}
+
+states! {
+    /// Where a DCCP connection stands (`enum ct_dccp_states`). Kernels before 6.17 only.
+    #[doc(alias = "ATTR_DCCP_STATE")]
+    DccpState {
+        /// No state yet.
+        None = 0 "NONE",
+        /// Request seen.
+        Request = 1 "REQUEST",
+        /// Response seen.
+        Respond = 2 "RESPOND",
+        /// Acknowledgement of the response seen.
+        PartOpen = 3 "PARTOPEN",
+        /// The connection is up.
+        Open = 4 "OPEN",
+        /// CloseReq seen.
+        CloseReq = 5 "CLOSEREQ",
+        /// Close seen.
+        Closing = 6 "CLOSING",
+        /// Reset seen.
+        TimeWait = 7 "TIMEWAIT",
+        /// A packet that is ignored in this state.
+        Ignore = 8 "IGNORE",
+        /// A packet that is invalid in this state.
+        Invalid = 9 "INVALID",
+    }
+}

@@ -1,0 +1,427 @@
+//! Tuples: what identifies one direction of a flow.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::error::InputError;
+use crate::proto::{Family, Protocol};
+use crate::zone::Zone;
+
+/// One direction of a flow: two addresses of one family, and what the layer 4 protocol adds.
+///
+/// A tuple is complete and consistent from the moment it exists. That is the crate's guard against
+/// the worst trap of the C library, which turns a delete request that it cannot build into "delete
+/// everything" and reports success.
+///
+/// ```
+/// use netfilter_conntrack::Tuple;
+///
+/// let tuple = Tuple::udp("10.0.0.1:5353".parse()?, "10.0.0.2:53".parse()?)?;
+/// assert_eq!(tuple.to_string(), "udp 10.0.0.1:5353 -> 10.0.0.2:53");
+/// assert_eq!(tuple.inverse().to_string(), "udp 10.0.0.2:53 -> 10.0.0.1:5353");
+/// assert!(Tuple::udp("10.0.0.1:5353".parse()?, "[2001:db8::1]:53".parse()?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    src: IpAddr,
+    dst: IpAddr,
+    layer4: Layer4,
+}
+
+/// What a layer 4 protocol adds to the addresses of a [`Tuple`]. Numbers are in host order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Layer4 {
+    /// TCP ports.
+    Tcp(Ports),
+    /// UDP ports.
+    Udp(Ports),
+    /// UDP-Lite ports.
+    UdpLite(Ports),
+    /// SCTP ports.
+    Sctp(Ports),
+    /// DCCP ports. Linux 6.17 removed its DCCP tracker: such a kernel accepts the ports, drops
+    /// them, and reports the flow as [`Other`](Self::Other) with protocol 33.
+    Dccp(Ports),
+    /// The keys of a GRE tunnel: of PPTP the call numbers (RFC 2637), 0 for plain GRE.
+    Gre {
+        /// The key of packets from the source.
+        #[doc(alias = "ATTR_ORIG_PORT_SRC")]
+        src_key: u16,
+        /// The key of packets to the source.
+        #[doc(alias = "ATTR_ORIG_PORT_DST")]
+        dst_key: u16,
+    },
+    /// ICMP query (RFC 792).
+    Icmp(Icmp),
+    /// ICMPv6 query (RFC 4443).
+    IcmpV6(Icmp),
+    /// A protocol that the kernel tracks by its addresses alone.
+    Other(Protocol),
+}
+
+/// A source and a destination port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ports {
+    /// The source port.
+    #[doc(alias = "ATTR_ORIG_PORT_SRC")]
+    pub src: u16,
+    /// The destination port.
+    #[doc(alias = "ATTR_ORIG_PORT_DST")]
+    pub dst: u16,
+}
+
+/// What identifies an ICMP or ICMPv6 query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Icmp {
+    /// The message type. Only types that have an answer make a flow.
+    #[doc(alias = "ATTR_ICMP_TYPE")]
+    pub kind: u8,
+    /// The message code.
+    #[doc(alias = "ATTR_ICMP_CODE")]
+    pub code: u8,
+    /// The identifier, which ping(8) chooses for a run.
+    #[doc(alias = "ATTR_ICMP_ID")]
+    pub id: u16,
+}
+
+/// Queries and answers of ICMP (`invmap` of the kernel's `nf_conntrack_proto_icmp.c`).
+const ICMP_PAIRS: [(u8, u8); 4] = [(8, 0), (13, 14), (15, 16), (17, 18)];
+/// Queries and answers of ICMPv6 (`invmap` of `nf_conntrack_proto_icmpv6.c`).
+const ICMPV6_PAIRS: [(u8, u8); 2] = [(128, 129), (139, 140)];
+
+/// The message type that answers this one, or that this one answers.
+fn counterpart(pairs: &[(u8, u8)], kind: u8) -> Option<u8> {
+    pairs.iter().find_map(|&(query, answer)| match kind {
+        kind if kind == query => Some(answer),
+        kind if kind == answer => Some(query),
+        _ => None,
+    })
+}
+
+impl Tuple {
+    /// Any protocol.
+    ///
+    /// # Errors
+    /// [`InputError::MixedFamilies`]; [`InputError::WrongIcmp`] for ICMP between IPv6 addresses or
+    /// ICMPv6 between IPv4 ones; [`InputError::UntrackedIcmpType`] for a message that has no
+    /// answer; [`InputError::IncompleteTuple`] for [`Layer4::Other`] with a protocol that is always
+    /// tracked with more than its addresses (TCP, UDP, ICMP, ICMPv6).
+    pub fn new(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Result<Self, InputError> {
+        let family = Family::of(&src);
+        if family != Family::of(&dst) {
+            return Err(InputError::MixedFamilies { src, dst });
+        }
+        match layer4 {
+            Layer4::Icmp(_) if family != Family::Ipv4 => {
+                return Err(InputError::WrongIcmp { protocol: Protocol::ICMP, family });
+            }
+            Layer4::IcmpV6(_) if family != Family::Ipv6 => {
+                return Err(InputError::WrongIcmp { protocol: Protocol::ICMPV6, family });
+            }
+            Layer4::Icmp(icmp) if counterpart(&ICMP_PAIRS, icmp.kind).is_none() => {
+                return Err(InputError::UntrackedIcmpType { protocol: Protocol::ICMP, kind: icmp.kind });
+            }
+            Layer4::IcmpV6(icmp) if counterpart(&ICMPV6_PAIRS, icmp.kind).is_none() => {
+                return Err(InputError::UntrackedIcmpType { protocol: Protocol::ICMPV6, kind: icmp.kind });
+            }
+            // The trackers of the other protocols can be left out of a kernel, which then reports
+            // flows without ports or keys; these four cannot.
+            Layer4::Other(protocol @ (Protocol::TCP | Protocol::UDP | Protocol::ICMP | Protocol::ICMPV6)) => {
+                return Err(InputError::IncompleteTuple(protocol));
+            }
+            _ => {}
+        }
+        Ok(Self { src, dst, layer4 })
+    }
+
+    /// A protocol with ports, chosen by number.
+    ///
+    /// An IPv6 address's flow label and scope are no part of a tuple.
+    ///
+    /// # Errors
+    /// [`InputError::NoPorts`] for a protocol that has none; [`InputError::MixedFamilies`].
+    pub fn with_ports(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Result<Self, InputError> {
+        let ports = Ports { src: src.port(), dst: dst.port() };
+        let layer4 = match protocol {
+            Protocol::TCP => Layer4::Tcp(ports),
+            Protocol::UDP => Layer4::Udp(ports),
+            Protocol::UDPLITE => Layer4::UdpLite(ports),
+            Protocol::SCTP => Layer4::Sctp(ports),
+            Protocol::DCCP => Layer4::Dccp(ports),
+            other => return Err(InputError::NoPorts(other)),
+        };
+        Self::new(src.ip(), dst.ip(), layer4)
+    }
+
+    /// TCP.
+    ///
+    /// # Errors
+    /// [`InputError::MixedFamilies`].
+    pub fn tcp(src: SocketAddr, dst: SocketAddr) -> Result<Self, InputError> {
+        Self::with_ports(Protocol::TCP, src, dst)
+    }
+
+    /// UDP.
+    ///
+    /// # Errors
+    /// [`InputError::MixedFamilies`].
+    pub fn udp(src: SocketAddr, dst: SocketAddr) -> Result<Self, InputError> {
+        Self::with_ports(Protocol::UDP, src, dst)
+    }
+
+    /// SCTP.
+    ///
+    /// # Errors
+    /// [`InputError::MixedFamilies`].
+    pub fn sctp(src: SocketAddr, dst: SocketAddr) -> Result<Self, InputError> {
+        Self::with_ports(Protocol::SCTP, src, dst)
+    }
+
+    /// An ICMP or ICMPv6 echo request (ping), as the family of the addresses says.
+    ///
+    /// # Errors
+    /// [`InputError::MixedFamilies`].
+    pub fn ping(src: IpAddr, dst: IpAddr, id: u16) -> Result<Self, InputError> {
+        let layer4 = match Family::of(&src) {
+            Family::Ipv4 => Layer4::Icmp(Icmp { kind: 8, code: 0, id }),
+            Family::Ipv6 => Layer4::IcmpV6(Icmp { kind: 128, code: 0, id }),
+        };
+        Self::new(src, dst, layer4)
+    }
+
+    /// GRE with a key for each direction; 0 and 0 for plain GRE.
+    ///
+    /// # Errors
+    /// [`InputError::MixedFamilies`].
+    pub fn gre(src: IpAddr, dst: IpAddr, src_key: u16, dst_key: u16) -> Result<Self, InputError> {
+        Self::new(src, dst, Layer4::Gre { src_key, dst_key })
+    }
+
+    /// A tuple as the kernel reported it; only what the type itself promises is checked.
+    pub(crate) fn reported(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Option<Self> {
+        (Family::of(&src) == Family::of(&dst)).then_some(Self { src, dst, layer4 })
+    }
+
+    /// The source address.
+    #[doc(alias = "ATTR_ORIG_IPV4_SRC")]
+    #[doc(alias = "ATTR_ORIG_IPV6_SRC")]
+    #[must_use]
+    pub const fn src(&self) -> IpAddr {
+        self.src
+    }
+
+    /// The destination address.
+    #[doc(alias = "ATTR_ORIG_IPV4_DST")]
+    #[doc(alias = "ATTR_ORIG_IPV6_DST")]
+    #[must_use]
+    pub const fn dst(&self) -> IpAddr {
+        self.dst
+    }
+
+    /// The part that depends on the layer 4 protocol.
+    #[must_use]
+    pub const fn layer4(&self) -> Layer4 {
+        self.layer4
+    }
+
+    /// The family of both addresses.
+    #[doc(alias = "ATTR_ORIG_L3PROTO")]
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        Family::of(&self.src)
+    }
+
+    /// The layer 4 protocol.
+    #[doc(alias = "ATTR_ORIG_L4PROTO")]
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        match self.layer4 {
+            Layer4::Tcp(_) => Protocol::TCP,
+            Layer4::Udp(_) => Protocol::UDP,
+            Layer4::UdpLite(_) => Protocol::UDPLITE,
+            Layer4::Sctp(_) => Protocol::SCTP,
+            Layer4::Dccp(_) => Protocol::DCCP,
+            Layer4::Gre { .. } => Protocol::GRE,
+            Layer4::Icmp(_) => Protocol::ICMP,
+            Layer4::IcmpV6(_) => Protocol::ICMPV6,
+            Layer4::Other(protocol) => protocol,
+        }
+    }
+
+    /// The ports, of a protocol that has them.
+    #[must_use]
+    pub const fn ports(&self) -> Option<Ports> {
+        match self.layer4 {
+            Layer4::Tcp(ports)
+            | Layer4::Udp(ports)
+            | Layer4::UdpLite(ports)
+            | Layer4::Sctp(ports)
+            | Layer4::Dccp(ports) => Some(ports),
+            _ => None,
+        }
+    }
+
+    /// The tuple of the answer when nothing is translated: source and destination change places,
+    /// a query becomes its reply.
+    #[doc(alias = "NFCT_SOPT_SETUP_REPLY")]
+    #[doc(alias = "NFCT_SOPT_SETUP_ORIGINAL")]
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let swap = |ports: Ports| Ports { src: ports.dst, dst: ports.src };
+        let answer = |pairs: &[(u8, u8)], icmp: Icmp| Icmp {
+            kind: counterpart(pairs, icmp.kind).unwrap_or(icmp.kind),
+            ..icmp
+        };
+        let layer4 = match self.layer4 {
+            Layer4::Tcp(ports) => Layer4::Tcp(swap(ports)),
+            Layer4::Udp(ports) => Layer4::Udp(swap(ports)),
+            Layer4::UdpLite(ports) => Layer4::UdpLite(swap(ports)),
+            Layer4::Sctp(ports) => Layer4::Sctp(swap(ports)),
+            Layer4::Dccp(ports) => Layer4::Dccp(swap(ports)),
+            Layer4::Gre { src_key, dst_key } => Layer4::Gre { src_key: dst_key, dst_key: src_key },
+            Layer4::Icmp(icmp) => Layer4::Icmp(answer(&ICMP_PAIRS, icmp)),
+            Layer4::IcmpV6(icmp) => Layer4::IcmpV6(answer(&ICMPV6_PAIRS, icmp)),
+            Layer4::Other(protocol) => Layer4::Other(protocol),
+        };
+        Self { src: self.dst, dst: self.src, layer4 }
+    }
+
+    /// Names the entry with this tuple in a zone, for [`Handle::get`](crate::Handle::get) and the
+    /// like. Without it a tuple means zone 0.
+    #[must_use]
+    pub fn in_zone(self, zone: impl Into<Zone>) -> Key {
+        Key { tuple: self, zone: zone.into(), id: None }
+    }
+}
+
+/// `tcp 10.0.0.1:5000 -> 10.0.0.2:80`; ICMP and GRE say their fields behind the addresses.
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (src, dst) = (self.src, self.dst);
+        write!(f, "{} ", self.protocol())?;
+        if let Some(ports) = self.ports() {
+            let (src, dst) = (SocketAddr::new(src, ports.src), SocketAddr::new(dst, ports.dst));
+            return write!(f, "{src} -> {dst}");
+        }
+        write!(f, "{src} -> {dst}")?;
+        match self.layer4 {
+            Layer4::Gre { src_key: 0, dst_key: 0 } => Ok(()),
+            Layer4::Gre { src_key, dst_key } => write!(f, " keys {src_key:#x} {dst_key:#x}"),
+            Layer4::Icmp(icmp) | Layer4::IcmpV6(icmp) => {
+                write!(f, " type {} code {} id {}", icmp.kind, icmp.code, icmp.id)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Names one entry of the table: a tuple, its zone and, when it was read from the kernel, its id.
+///
+/// Made from a [`Tuple`] (zone 0), by [`Tuple::in_zone`], or from a [`Flow`](crate::Flow).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The tuple: of the original direction, except where a call asks for the reply tuple.
+    pub tuple: Tuple,
+    /// The zone of the entry.
+    pub zone: Zone,
+    /// The kernel's id of the entry, which another entry with the same tuple does not have.
+    pub id: Option<u32>,
+}
+
+impl From<Tuple> for Key {
+    fn from(tuple: Tuple) -> Self {
+        tuple.in_zone(Zone::DEFAULT)
+    }
+}
+
+impl From<&Tuple> for Key {
+    fn from(tuple: &Tuple) -> Self {
+        Self::from(*tuple)
+    }
+}
+
+impl From<&Key> for Key {
+    fn from(key: &Key) -> Self {
+        *key
+    }
+}
+
+/// The tuple, and the zone when it is not 0.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.tuple)?;
+        match self.zone {
+            Zone::DEFAULT => Ok(()),
+            zone => write!(f, " in {zone}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    fn v6(last: u16) -> IpAddr {
+        IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last])
+    }
+
+    #[test]
+    fn incomplete_or_mixed_tuples_cannot_be_made() {
+        let other = |number| Layer4::Other(Protocol::new(number));
+        let ping = Layer4::Icmp(Icmp { kind: 8, code: 0, id: 1 });
+        let unreachable = Layer4::Icmp(Icmp { kind: 3, code: 1, id: 0 });
+        assert_eq!(
+            Tuple::new(v4(1), v6(1), other(50)),
+            Err(InputError::MixedFamilies { src: v4(1), dst: v6(1) })
+        );
+        assert!(matches!(Tuple::new(v6(1), v6(2), ping), Err(InputError::WrongIcmp { .. })));
+        assert!(matches!(
+            Tuple::new(v4(1), v4(2), unreachable),
+            Err(InputError::UntrackedIcmpType { kind: 3, .. })
+        ));
+        for number in [1, 6, 17, 58] {
+            assert!(matches!(Tuple::new(v4(1), v4(2), other(number)), Err(InputError::IncompleteTuple(_))));
+        }
+        assert_eq!(
+            Tuple::with_ports(Protocol::GRE, SocketAddr::new(v4(1), 1), SocketAddr::new(v4(2), 2)),
+            Err(InputError::NoPorts(Protocol::GRE))
+        );
+    }
+
+    #[test]
+    fn inverse_is_its_own_inverse() {
+        let tuples = [
+            Tuple::tcp(SocketAddr::new(v4(1), 1), SocketAddr::new(v4(2), 2)),
+            Tuple::sctp(SocketAddr::new(v6(1), 1), SocketAddr::new(v6(2), 2)),
+            Tuple::ping(v4(1), v4(2), 7),
+            Tuple::ping(v6(1), v6(2), 7),
+            Tuple::gre(v4(1), v4(2), 3, 4),
+            Tuple::new(v4(1), v4(2), Layer4::Other(Protocol::new(50))),
+        ];
+        for tuple in tuples {
+            let tuple = tuple.expect("valid");
+            assert_ne!(tuple.inverse(), tuple);
+            assert_eq!(tuple.inverse().inverse(), tuple);
+        }
+    }
+
+    #[test]
+    fn text_names_what_tells_flows_apart() {
+        let ping = Tuple::ping(v6(1), v6(2), 9).expect("valid");
+        assert_eq!(ping.to_string(), "icmpv6 2001:db8::1 -> 2001:db8::2 type 128 code 0 id 9");
+        assert_eq!(
+            ping.inverse().in_zone(5).to_string(),
+            "icmpv6 2001:db8::2 -> 2001:db8::1 type 129 code 0 id 9 in zone 5"
+        );
+        let gre = Tuple::gre(v4(1), v4(2), 3, 4).expect("valid");
+        assert_eq!(gre.to_string(), "gre 10.0.0.1 -> 10.0.0.2 keys 0x3 0x4");
+        let tcp = Tuple::tcp("[::1]:1".parse().unwrap(), "[::2]:2".parse().unwrap()).expect("valid");
+        assert_eq!(tcp.to_string(), "tcp [::1]:1 -> [::2]:2");
+    }
+}

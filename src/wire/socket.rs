@@ -1,0 +1,199 @@
+//! A netfilter socket: the system calls, and nothing else.
+//!
+//! The socket is the crate's own rather than one from `nfct_open`, because that one is not
+//! close-on-exec from the start (a fork in another thread inherits it), and because the C library's
+//! receive path matches no answer to its request.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A received datagram.
+pub(super) struct Datagram {
+    /// How many bytes of the buffer it fills.
+    pub(super) len: usize,
+    /// Whether the kernel sent it; anybody with the port id and enough rights could have.
+    pub(super) from_kernel: bool,
+    /// Whether it was longer than the buffer.
+    pub(super) truncated: bool,
+}
+
+/// A bound netfilter netlink socket, close-on-exec, with the kernel's extended answers switched on.
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+    port: u32,
+}
+
+impl Socket {
+    /// Opens a socket in the network namespace of the calling thread.
+    pub(super) fn open() -> io::Result<Self> {
+        // SAFETY: socket(2) takes no pointers.
+        let fd = unsafe {
+            libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_NETFILTER)
+        };
+        check(fd)?;
+        // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let mut socket = Self { fd, port: 0 };
+        socket.bind()?;
+        // Kernels before 4.12 do not know these; they only make errors more telling.
+        let _ = socket.set_option(libc::SOL_NETLINK, libc::NETLINK_EXT_ACK, 1);
+        let _ = socket.set_option(libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1);
+        Ok(socket)
+    }
+
+    /// Binds to a port id of the kernel's choice and reads which it was.
+    fn bind(&mut self) -> io::Result<()> {
+        let address = kernel_address();
+        let len = size_of_val(&address) as libc::socklen_t;
+        // SAFETY: the pointer and length are those of a live sockaddr_nl; bind(2) only reads it.
+        check(unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), len) })?;
+        let mut address = address;
+        let mut len = len;
+        // SAFETY: both pointers are to live locals; getsockname(2) writes at most `len` bytes.
+        check(unsafe { libc::getsockname(self.fd.as_raw_fd(), (&raw mut address).cast(), &raw mut len) })?;
+        self.port = address.nl_pid;
+        Ok(())
+    }
+
+    /// The port id that the kernel addresses its answers to.
+    pub(super) fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// The identity of the socket's network namespace (Linux 5.14).
+    pub(super) fn namespace_cookie(&self) -> io::Result<u64> {
+        self.option(libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, 0u64)
+    }
+
+    /// The receive buffer in bytes, as the kernel counts: twice what was asked for.
+    pub(super) fn receive_buffer(&self) -> io::Result<usize> {
+        let size: libc::c_int = self.option(libc::SOL_SOCKET, libc::SO_RCVBUF, 0)?;
+        Ok(usize::try_from(size).unwrap_or(0))
+    }
+
+    /// Asks for a receive buffer: past `net.core.rmem_max` where the caller may, else up to it.
+    pub(super) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
+        let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
+            .or_else(|_| self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
+    }
+
+    /// Sends one datagram to the kernel, whole.
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        let address = kernel_address();
+        loop {
+            // SAFETY: the buffer is live and of the given length, the address is a live sockaddr_nl
+            // of the given size; sendto(2) only reads both.
+            let sent = unsafe {
+                libc::sendto(
+                    self.fd.as_raw_fd(),
+                    bytes.as_ptr().cast(),
+                    bytes.len(),
+                    0,
+                    (&raw const address).cast(),
+                    size_of_val(&address) as libc::socklen_t,
+                )
+            };
+            match check(sent) {
+                Ok(sent) if sent as usize == bytes.len() => return Ok(()),
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Receives one datagram, waiting until `deadline` at the latest (`WouldBlock` then).
+    pub(super) fn receive(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<Datagram> {
+        loop {
+            match self.receive_now(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(deadline)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        let mut sender = kernel_address();
+        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        // SAFETY: msghdr is a plain C struct, for which all zeroes is valid: no name, no data.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        header.msg_name = (&raw mut sender).cast();
+        header.msg_namelen = size_of_val(&sender) as libc::socklen_t;
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        // SAFETY: the header points to live locals and to `buffer`, each with its own size, which
+        // recvmsg(2) does not write past.
+        let len = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
+        Ok(Datagram {
+            len: check(len)? as usize,
+            from_kernel: header.msg_namelen as usize == size_of_val(&sender) && sender.nl_pid == 0,
+            truncated: header.msg_flags & libc::MSG_TRUNC != 0,
+        })
+    }
+
+    /// Waits until there is something to receive; `WouldBlock` when there is nothing by `deadline`.
+    fn wait(&self, deadline: Instant) -> io::Result<()> {
+        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // One millisecond more than what is left, so that the last wait does not spin.
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left == Duration::ZERO {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let millis = libc::c_int::try_from(left.as_millis() + 1).unwrap_or(libc::c_int::MAX);
+        // SAFETY: one live pollfd, and the count says one.
+        match check(unsafe { libc::poll(&raw mut poll, 1, millis) }) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_option(&self, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+        let len = size_of_val(&value) as libc::socklen_t;
+        // SAFETY: the value is a live int and the length is its size; setsockopt(2) only reads it.
+        check(unsafe { libc::setsockopt(self.fd.as_raw_fd(), level, name, (&raw const value).cast(), len) })?;
+        Ok(())
+    }
+
+    /// An option whose value is the integer type `T`.
+    fn option<T: Integer>(&self, level: libc::c_int, name: libc::c_int, mut value: T) -> io::Result<T> {
+        let mut len = size_of::<T>() as libc::socklen_t;
+        // SAFETY: the value is a live integer, for which any bytes are valid, and `len` its size,
+        // which getsockopt(2) does not write past.
+        check(unsafe {
+            libc::getsockopt(self.fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len)
+        })?;
+        Ok(value)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Types for which every bit pattern is a value.
+trait Integer {}
+impl Integer for libc::c_int {}
+impl Integer for u64 {}
+
+/// The kernel's end of every netlink socket: port id 0.
+fn kernel_address() -> libc::sockaddr_nl {
+    // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid: port 0, no groups.
+    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+    address
+}
+
+/// The result of a system call, with errno read at once.
+fn check<T: PartialOrd + From<i8>>(result: T) -> io::Result<T> {
+    match result < T::from(0) {
+        true => Err(io::Error::last_os_error()),
+        false => Ok(result),
+    }
+}

@@ -1,0 +1,102 @@
+//! Numbers of the kernel's interface (`linux/netfilter/nfnetlink_conntrack.h` and friends).
+//!
+//! They are written down here rather than taken from the C library's headers, because what a
+//! kernel sends does not depend on how old those headers are.
+
+/// `nlmsg_type` of connection tracking: the subsystem in the high byte, the message in the low one.
+pub(crate) const SUBSYS_CTNETLINK: u16 = 1 << 8;
+
+pub(crate) const CT_NEW: u16 = SUBSYS_CTNETLINK;
+pub(crate) const CT_GET: u16 = SUBSYS_CTNETLINK | 1;
+pub(crate) const CT_DELETE: u16 = SUBSYS_CTNETLINK | 2;
+pub(crate) const CT_GET_CTRZERO: u16 = SUBSYS_CTNETLINK | 3;
+pub(crate) const CT_GET_STATS: u16 = SUBSYS_CTNETLINK | 5;
+
+/// Attributes of an entry (`enum ctattr_type`).
+pub(crate) mod cta {
+    pub(crate) const TUPLE_ORIG: u16 = 1;
+    pub(crate) const TUPLE_REPLY: u16 = 2;
+    pub(crate) const STATUS: u16 = 3;
+    pub(crate) const PROTOINFO: u16 = 4;
+    pub(crate) const HELP: u16 = 5;
+    pub(crate) const TIMEOUT: u16 = 7;
+    pub(crate) const MARK: u16 = 8;
+    pub(crate) const COUNTERS_ORIG: u16 = 9;
+    pub(crate) const COUNTERS_REPLY: u16 = 10;
+    pub(crate) const USE: u16 = 11;
+    pub(crate) const ID: u16 = 12;
+    pub(crate) const TUPLE_MASTER: u16 = 14;
+    pub(crate) const SEQ_ADJ_ORIG: u16 = 15;
+    pub(crate) const SEQ_ADJ_REPLY: u16 = 16;
+    pub(crate) const ZONE: u16 = 18;
+    pub(crate) const SECCTX: u16 = 19;
+    pub(crate) const TIMESTAMP: u16 = 20;
+    pub(crate) const MARK_MASK: u16 = 21;
+    pub(crate) const LABELS: u16 = 22;
+    pub(crate) const SYNPROXY: u16 = 24;
+    pub(crate) const STATUS_MASK: u16 = 26;
+    pub(crate) const TIMESTAMP_EVENT: u16 = 27;
+}
+
+/// Attributes of a tuple, its addresses and its protocol.
+pub(crate) mod tuple {
+    pub(crate) const IP: u16 = 1;
+    pub(crate) const PROTO: u16 = 2;
+    pub(crate) const ZONE: u16 = 3;
+
+    pub(crate) const IP_V4_SRC: u16 = 1;
+    pub(crate) const IP_V4_DST: u16 = 2;
+    pub(crate) const IP_V6_SRC: u16 = 3;
+    pub(crate) const IP_V6_DST: u16 = 4;
+
+    pub(crate) const PROTO_NUM: u16 = 1;
+    pub(crate) const PROTO_SRC_PORT: u16 = 2;
+    pub(crate) const PROTO_DST_PORT: u16 = 3;
+    pub(crate) const PROTO_ICMP_ID: u16 = 4;
+    pub(crate) const PROTO_ICMP_TYPE: u16 = 5;
+    pub(crate) const PROTO_ICMP_CODE: u16 = 6;
+    pub(crate) const PROTO_ICMPV6_ID: u16 = 7;
+    pub(crate) const PROTO_ICMPV6_TYPE: u16 = 8;
+    pub(crate) const PROTO_ICMPV6_CODE: u16 = 9;
+}
+
+/// What the tracker of a protocol knows (`enum ctattr_protoinfo` and below).
+pub(crate) mod protoinfo {
+    pub(crate) const TCP: u16 = 1;
+    pub(crate) const DCCP: u16 = 2;
+    pub(crate) const SCTP: u16 = 3;
+
+    pub(crate) const TCP_STATE: u16 = 1;
+    pub(crate) const TCP_WSCALE_ORIGINAL: u16 = 2;
+    pub(crate) const TCP_WSCALE_REPLY: u16 = 3;
+    pub(crate) const TCP_FLAGS_ORIGINAL: u16 = 4;
+    pub(crate) const TCP_FLAGS_REPLY: u16 = 5;
+
+    pub(crate) const DCCP_STATE: u16 = 1;
+    pub(crate) const DCCP_ROLE: u16 = 2;
+    pub(crate) const DCCP_HANDSHAKE_SEQ: u16 = 3;
+
+    pub(crate) const SCTP_STATE: u16 = 1;
+    pub(crate) const SCTP_VTAG_ORIGINAL: u16 = 2;
+    pub(crate) const SCTP_VTAG_REPLY: u16 = 3;
+}
+
+/// Attributes of the smaller nests.
+pub(crate) mod nest {
+    pub(crate) const HELP_NAME: u16 = 1;
+    pub(crate) const SECCTX_NAME: u16 = 1;
+
+    pub(crate) const COUNTERS_PACKETS: u16 = 1;
+    pub(crate) const COUNTERS_BYTES: u16 = 2;
+
+    pub(crate) const TIMESTAMP_START: u16 = 1;
+    pub(crate) const TIMESTAMP_STOP: u16 = 2;
+
+    pub(crate) const SEQ_ADJ_CORRECTION_POS: u16 = 1;
+    pub(crate) const SEQ_ADJ_OFFSET_BEFORE: u16 = 2;
+    pub(crate) const SEQ_ADJ_OFFSET_AFTER: u16 = 3;
+
+    pub(crate) const SYNPROXY_ISN: u16 = 1;
+    pub(crate) const SYNPROXY_ITS: u16 = 2;
+    pub(crate) const SYNPROXY_TSOFF: u16 = 3;
+}
