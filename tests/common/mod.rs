@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, Result, Tuple};
+use netfilter_conntrack::{Error, Flow, Handle, Result, Tuple};
 
 /// Moves the test's thread into a network namespace of its own; nothing outside is touched, and
 /// everything inside is gone when the thread ends.
@@ -99,4 +99,39 @@ pub fn tuples(flows: &[Flow]) -> Vec<String> {
     let mut tuples = flows.iter().map(|flow| flow.key().to_string()).collect::<Vec<_>>();
     tuples.sort();
     tuples
+}
+
+/// A flow without what moves by itself: the time left, and the kernel's reference count.
+pub fn steady(mut flow: Flow) -> Flow {
+    (flow.timeout, flow.use_count) = (None, None);
+    flow
+}
+
+/// Whether the call found no entry.
+pub fn not_found<T>(result: Result<T>) -> bool {
+    matches!(result, Err(Error::NotFound(_)))
+}
+
+/// Sends datagrams between two sockets over loopback: `there` to the server, `back` from it.
+///
+/// Returns the tuple of the flow.
+pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
+    run("ip", &["link", "set", "lo", "up"]);
+    let bind = || UdpSocket::bind((ip(address), 0)).expect("a socket");
+    let (client, server) = (bind(), bind());
+    let ends = [&client, &server].map(|socket| socket.local_addr().expect("an address"));
+    client.connect(ends[1]).expect("connected");
+    server.connect(ends[0]).expect("connected");
+    for (socket, sizes) in [(&client, there), (&server, back)] {
+        for size in sizes {
+            socket.send(&vec![0; *size]).expect("sent");
+        }
+    }
+    Tuple::udp(ends[0], ends[1]).expect("a tuple")
+}
+
+/// Makes this namespace track connections, which it does while a rule needs it.
+pub fn track() {
+    nft("add table inet tracking; add chain inet tracking in { type filter hook input priority 0; }; \
+         add rule inet tracking in ct state new counter");
 }
