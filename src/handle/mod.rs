@@ -135,6 +135,9 @@ impl Handle {
     /// for a change of a single part. The kernel applies parts one after the other, so when one is
     /// refused, earlier ones may have been applied.
     ///
+    /// The entry is the one that has this tuple now, in either direction: unlike
+    /// [`delete`](Self::delete), the kernel compares no id here.
+    ///
     /// # Errors
     /// [`Error::InvalidInput`] before anything is sent, as for NAT or a master;
     /// [`Error::NotFound`]; [`Error::Busy`] for status bits or a helper that cannot be changed;
