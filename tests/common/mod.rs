@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -134,4 +135,16 @@ pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
 pub fn track() {
     nft("add table inet tracking; add chain inet tracking in { type filter hook input priority 0; }; \
          add rule inet tracking in ct state new counter");
+}
+
+/// The netlink address of a handle's socket, which a new socket has another of.
+pub fn port(handle: &Handle) -> u32 {
+    // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid.
+    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&address) as libc::socklen_t;
+    let fd = handle.as_fd().as_raw_fd();
+    // SAFETY: both pointers are to live locals; getsockname(2) writes at most `len` bytes.
+    let result = unsafe { libc::getsockname(fd, (&raw mut address).cast(), &raw mut len) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    address.nl_pid
 }
