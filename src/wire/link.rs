@@ -13,6 +13,8 @@ use crate::error::{Error, Failure};
 const NLMSG_HEADER: usize = 16;
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers.
 const BUFFER: usize = 32 << 10;
+/// As long as nobody waits; more does not fit behind every point in time.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Attributes behind an error message (`enum nlmsgerr_attrs`).
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
@@ -34,6 +36,8 @@ pub(crate) struct Link {
     unfinished: Option<u32>,
     /// Whether a part of the running dump said that the table changed too much under it.
     interrupted: bool,
+    /// Whether an answer was lost or is late, so that something is left in the socket.
+    disturbed: bool,
     buffer: Box<[u8]>,
     /// What of the buffer has not been looked at.
     unread: Range<usize>,
@@ -101,6 +105,7 @@ impl Link {
             receive_buffer,
             unfinished: None,
             interrupted: false,
+            disturbed: false,
             buffer: vec![0; BUFFER].into(),
             unread: 0..0,
         })
@@ -125,7 +130,7 @@ impl Link {
 
     /// Sends a request under a sequence number of its own, which it returns.
     ///
-    /// Puts the socket in order first, when a dump was left before its end.
+    /// Puts the socket in order first, when a dump was left before its end or an answer was lost.
     pub(crate) fn send(&mut self, request: &mut impl Request) -> Result<u32, Fault> {
         self.settle()?;
         let seq = self.next_seq();
@@ -150,7 +155,13 @@ impl Link {
 
     /// The next part of the answer to request `seq`.
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
-        let deadline = Instant::now() + self.patience;
+        let result = self.wait_for_answer(seq);
+        self.disturbed |= result.is_err();
+        result
+    }
+
+    fn wait_for_answer(&mut self, seq: u32) -> Result<Answer, Fault> {
+        let deadline = Instant::now() + self.patience.min(FOREVER);
         loop {
             while let Some(message) = self.next_in_buffer()? {
                 if let Some(answer) = self.answer_to(seq, message)? {
@@ -218,19 +229,29 @@ impl Link {
         })
     }
 
-    /// Makes sure that nothing of an earlier dump is left that would stand in the way: the kernel
-    /// answers a second dump with `EBUSY` while one is running.
+    /// Makes sure that nothing of earlier requests is left that would stand in the way.
+    fn settle(&mut self) -> Result<(), Fault> {
+        if let Some(seq) = self.unfinished {
+            self.end_dump(seq)?;
+        }
+        if self.disturbed {
+            self.discard();
+        }
+        Ok(())
+    }
+
+    /// Ends a dump: the kernel answers a second one with `EBUSY` while one is running.
     ///
     /// Closing the socket ends the dump at once, whatever the size of the table. A socket can only
     /// be replaced in its own network namespace, though, so where the calling thread has moved (or
     /// the kernel cannot tell) the rest of the dump is read and thrown away.
-    fn settle(&mut self) -> Result<(), Fault> {
-        let Some(seq) = self.unfinished else { return Ok(()) };
+    fn end_dump(&mut self, seq: u32) -> Result<(), Fault> {
         match self.replacement() {
             Some(socket) => {
                 self.socket = socket;
                 self.unread = 0..0;
                 self.unfinished = None;
+                self.disturbed = false;
                 Ok(())
             }
             None => self.drain(seq),
@@ -250,8 +271,35 @@ impl Link {
     }
 
     fn drain(&mut self, seq: u32) -> Result<(), Fault> {
-        while matches!(self.answer(seq)?, Answer::Message(_)) {}
-        Ok(())
+        loop {
+            match self.answer(seq) {
+                Ok(Answer::Message(_)) => {}
+                Ok(_) => return Ok(()),
+                Err(fault) => {
+                    // An end that does not come must not be waited for by every call from now on.
+                    self.unfinished.take_if(|_| matches!(fault, Fault::TimedOut));
+                    return Err(fault);
+                }
+            }
+        }
+    }
+
+    /// Throws away what is queued. After an overrun the kernel delivers nothing more, and says no
+    /// more that it does not, until the queue has been emptied.
+    fn discard(&mut self) {
+        let now = Instant::now();
+        // Somebody who never stops sending must not keep us for ever.
+        let enough = self.patience.max(Duration::from_millis(10));
+        while now.elapsed() < enough {
+            match self.socket.receive(&mut self.buffer, now) {
+                Ok(_) => {}
+                // Known already.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(_) => break,
+            }
+        }
+        self.unread = 0..0;
+        self.disturbed = false;
     }
 }
 
