@@ -1,6 +1,8 @@
 //! A network namespace for a test, and what tests do in it.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod raw;
+
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
