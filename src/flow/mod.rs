@@ -49,7 +49,11 @@ pub struct Flow {
     pub reply: Tuple,
     /// The zone. Part of what identifies the flow.
     pub zone: Zone,
-    /// The kernel's id of the entry, which no later entry with the same tuple has. Reported only.
+    /// The kernel's id of the entry. Reported only.
+    ///
+    /// It is computed from the tuple and from where in memory the entry is. A later entry with the
+    /// same tuple has another one, unless it was put in the very place of the earlier one, as may
+    /// happen when it is made right afterwards.
     #[doc(alias = "ATTR_ID")]
     pub id: Option<u32>,
     /// What has happened to the flow. In a request the kernel refuses or ignores most changes: see
