@@ -220,6 +220,21 @@ fn a_dump_whose_rest_is_lost_says_so() {
     assert_eq!(all(&mut handle).len(), 600);
 }
 
+/// In another namespace the rest of an abandoned dump has to be read; when it never comes, one call
+/// fails for it, and not every one.
+#[test]
+fn an_abandoned_dump_whose_rest_is_lost_is_waited_for_once() {
+    let mut handle = require_kernel!();
+    for number in 0..600 {
+        handle.create(&numbered(number)).expect("created");
+    }
+    drop(handle.dump().entries().expect("sent").next());
+    assert!(own_namespace(), "a second namespace");
+    unanswered(&mut handle, |handle| assert!(timed_out(handle.get(&numbered(5)))));
+    assert_eq!(handle.get(&numbered(5)).expect("there").original, numbered(5).original);
+    handle.delete(numbered(5).original).expect("deleted");
+}
+
 /// `delete_all` stops at the first answer that does not come: the rest would wait as long each.
 #[test]
 fn after_a_lost_answer_the_rest_is_not_tried() {
