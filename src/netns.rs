@@ -96,6 +96,8 @@ fn io_error(path: &Path, error: &io::Error) -> Error {
         Some(libc::ENOENT | libc::ENOTDIR) => Error::NotFound(failure),
         Some(libc::EPERM | libc::EACCES) => Error::PermissionDenied(failure),
         Some(libc::EINVAL) => Error::Refused(failure),
+        // No file has such a path: there is a NUL byte in it.
+        None if error.kind() == io::ErrorKind::InvalidInput => Error::NotFound(failure),
         _ => Error::System(failure),
     }
 }
