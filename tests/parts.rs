@@ -13,8 +13,7 @@ use netfilter_conntrack::{
 /// Creates a flow and reads it back.
 fn made(handle: &mut Handle, flow: &Flow) -> Flow {
     handle.create(flow).unwrap_or_else(|error| panic!("{error}"));
-    let found = handle.get(flow).unwrap_or_else(|error| panic!("{error}"));
-    found
+    handle.get(flow).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn updated(handle: &mut Handle, flow: &Flow) -> Flow {

@@ -1,5 +1,5 @@
 //! A network namespace for a test, and what tests do in it.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 pub mod raw;
 
