@@ -1,1 +1,13 @@
 //! The C library's own objects, each owned by a Rust value.
+
+pub mod attr;
+
+mod conntrack;
+mod error;
+mod label;
+mod rules;
+
+pub use crate::wire::attr::Malformed;
+pub use conntrack::Conntrack;
+pub use error::ObjectError;
+pub use label::Bitmask;

@@ -1,0 +1,225 @@
+//! An owned connection object of the C library.
+
+use std::alloc::{Layout, handle_alloc_error};
+use std::ffi::c_void;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::attr::sealed::Stored;
+use super::attr::{Attr, CONNLABELS, CONNLABELS_MASK, Kind, ReadWrite, Settable};
+use super::{ObjectError, rules};
+use crate::sys;
+
+/// A connection as the C library keeps it: a set of attributes, each present or not.
+///
+/// The attributes are the constants of [`attr`](super::attr), which know their type:
+///
+/// ```
+/// use netfilter_conntrack::object::{Conntrack, attr};
+///
+/// let mut ct = Conntrack::new()?;
+/// assert_eq!(ct.get(attr::MARK), None);
+/// ct.set(attr::MARK, 7)?;
+/// assert_eq!(ct.get(attr::MARK), Some(7));
+/// # Ok::<(), netfilter_conntrack::object::ObjectError>(())
+/// ```
+///
+/// Attributes the kernel alone fills in cannot be set:
+///
+/// ```compile_fail
+/// # use netfilter_conntrack::object::{Conntrack, attr};
+/// Conntrack::new().unwrap().set(attr::USE, 1);
+/// ```
+#[doc(alias = "nf_conntrack")]
+pub struct Conntrack(NonNull<sys::nf_conntrack>);
+
+// SAFETY: the object and everything it points to is heap memory that only this value refers to,
+// and the C functions called on it use no thread-local state but errno.
+unsafe impl Send for Conntrack {}
+// SAFETY: through `&Conntrack` only is_set, get, clone and build are called, which read the
+// object and write errno, which is per thread.
+unsafe impl Sync for Conntrack {}
+
+impl Conntrack {
+    /// An object without attributes.
+    #[doc(alias = "nfct_new")]
+    pub fn new() -> Result<Self, ObjectError> {
+        // SAFETY: takes nothing and returns an owned object or NULL.
+        let raw = unsafe { sys::nfct_new() };
+        NonNull::new(raw).map(Self).ok_or(ObjectError::OutOfMemory)
+    }
+
+    /// The value of an attribute, or `None` when the object does not have it.
+    ///
+    /// "Not have it" includes what the C library would answer wrongly: an address of the other
+    /// family, a port of a protocol without ports (the same bytes hold ICMP fields), an attribute
+    /// that is marked but was never stored, and one the library does not know
+    /// ([`supports`](Self::supports) tells). So the answer never depends on the library's age in
+    /// any other way than being there or not.
+    #[doc(alias = "nfct_get_attr")]
+    #[doc(alias = "nfct_get_attr_u8")]
+    #[doc(alias = "nfct_get_attr_u16")]
+    #[doc(alias = "nfct_get_attr_u32")]
+    #[doc(alias = "nfct_get_attr_u64")]
+    pub fn get<K: Kind, A>(&self, attr: Attr<K, A>) -> Option<K::Value> {
+        if !self.has(attr.id) || !rules::readable(self, attr.rule) {
+            return None;
+        }
+        let place = self.place(attr.id)?;
+        // SAFETY: the getter of `attr` returned it, `attr`'s constant ties that attribute to `K`,
+        // and `self` is borrowed until the value is read.
+        K::load(unsafe { Stored::new(place) })
+    }
+
+    /// Sets an attribute.
+    ///
+    /// What the attribute cannot hold is refused, and so is a value that contradicts what the
+    /// object says already: an IPv6 address in an IPv4 connection, a port for ICMP. Set the family
+    /// and the protocol first. An attribute kept in the same place is unset.
+    #[doc(alias = "nfct_set_attr")]
+    #[doc(alias = "nfct_set_attr_u8")]
+    #[doc(alias = "nfct_set_attr_u16")]
+    #[doc(alias = "nfct_set_attr_u32")]
+    #[doc(alias = "nfct_set_attr_u64")]
+    pub fn set<K: Settable>(
+        &mut self,
+        attr: Attr<K, ReadWrite>,
+        value: K::Input<'_>,
+    ) -> Result<(), ObjectError> {
+        let refuse = |reason| ObjectError::invalid(attr.name, reason);
+        rules::settable(self, attr.rule, K::number(&value)).map_err(refuse)?;
+        K::store(value, |place| self.store(attr.id, place)).map_err(refuse)?;
+        for &twin in rules::overwritten(&attr.rule) {
+            self.forget(twin);
+        }
+        Ok(())
+    }
+
+    /// Whether the object marks the attribute as present.
+    ///
+    /// This is the C library's own mark. [`get`](Self::get) also asks whether the mark is true.
+    #[doc(alias = "nfct_attr_is_set")]
+    #[doc(alias = "nfct_attr_is_set_array")]
+    pub fn is_set<K, A>(&self, attr: Attr<K, A>) -> bool {
+        self.has(attr.id)
+    }
+
+    /// Removes an attribute; one that is not there stays so.
+    #[doc(alias = "nfct_attr_unset")]
+    pub fn unset<K, A>(&mut self, attr: Attr<K, A>) {
+        self.forget(attr.id);
+    }
+
+    /// Whether the C library the program runs with knows the attribute, whatever the headers it
+    /// was compiled with said.
+    #[doc(alias = "ATTR_MAX")]
+    pub fn supports<K, A>(&self, attr: Attr<K, A>) -> bool {
+        self.mark(attr.id) != -1
+    }
+
+    /// A complete copy; fails when there is no memory for it.
+    #[doc(alias = "nfct_clone")]
+    pub fn try_clone(&self) -> Result<Self, ObjectError> {
+        // SAFETY: the object is alive; clone reads it and returns an owned object, with copies of
+        // everything it points to, or NULL.
+        let raw = unsafe { sys::nfct_clone(self.as_ptr()) };
+        let copy = NonNull::new(raw)
+            .map(Self)
+            .ok_or(ObjectError::OutOfMemory)?;
+        // Out of memory for a mask, the library keeps the mark and a NULL that building would follow.
+        for id in [CONNLABELS.id, CONNLABELS_MASK.id] {
+            if copy.has(id) && copy.place(id).is_none() {
+                return Err(ObjectError::OutOfMemory);
+            }
+        }
+        Ok(copy)
+    }
+
+    /// The C object, for functions this crate does not cover. It stays owned by `self`.
+    ///
+    /// Changing it through this pointer is as unchecked as in C. In particular the C library
+    /// builds "delete everything" out of an object without a complete tuple.
+    pub fn as_ptr(&self) -> *mut sys::nf_conntrack {
+        self.0.as_ptr()
+    }
+
+    /// Gives up ownership: the caller frees the object with `nfct_destroy`.
+    pub fn into_raw(self) -> NonNull<sys::nf_conntrack> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Takes ownership of a C object.
+    ///
+    /// # Safety
+    ///
+    /// The object is alive, came from `nfct_new`, `nfct_clone` or a callback that returns
+    /// `NFCT_CB_STOLEN`, and nothing else owns, frees or uses it from here on. It is not the tuple
+    /// of an expectation, which is a shorter structure. Its label masks are two different masks
+    /// that nothing else owns, and `ATTR_HELPER_INFO` was not set in it by hand.
+    pub unsafe fn from_raw(raw: NonNull<sys::nf_conntrack>) -> Self {
+        Self(raw)
+    }
+
+    /// The library's mark for an attribute: 1 present, 0 absent, -1 unknown attribute.
+    pub(super) fn mark(&self, id: u32) -> i32 {
+        // SAFETY: the object is alive; any number may be asked for.
+        unsafe { sys::nfct_attr_is_set(self.as_ptr(), id) }
+    }
+
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.mark(id) == 1
+    }
+
+    /// Where the library keeps an attribute.
+    pub(super) fn place(&self, id: u32) -> Option<NonNull<c_void>> {
+        // SAFETY: the object is alive; the getter reads it and returns a pointer into it, or NULL
+        // for an attribute that is absent, unknown or not stored.
+        let place = unsafe { sys::nfct_get_attr(self.as_ptr(), id) };
+        NonNull::new(place.cast_mut())
+    }
+
+    /// A present attribute that is one byte wide: a family or a protocol.
+    pub(super) fn byte(&self, id: u32) -> Option<u8> {
+        if !self.has(id) {
+            return None;
+        }
+        // SAFETY: the object is alive, and the callers' attributes are single bytes in it.
+        Some(unsafe { sys::nfct_get_attr_u8(self.as_ptr(), id) })
+    }
+
+    fn store(&mut self, id: u32, value: *const c_void) {
+        // SAFETY: the object is alive and borrowed mutably, and every getter's pointer is gone.
+        // `value` comes from the kind of this attribute's constant, so it points to as much as
+        // the setter reads; a mask is owned by nobody else and the object frees it.
+        unsafe { sys::nfct_set_attr(self.as_ptr(), id, value) };
+    }
+
+    fn forget(&mut self, id: u32) {
+        // SAFETY: the object is alive and borrowed mutably; clears one bit, or refuses the number.
+        unsafe { sys::nfct_attr_unset(self.as_ptr(), id) };
+    }
+}
+
+impl Drop for Conntrack {
+    #[doc(alias = "nfct_destroy")]
+    fn drop(&mut self) {
+        // SAFETY: this value is the only owner, and nothing borrowed from it is left.
+        unsafe { sys::nfct_destroy(self.as_ptr()) };
+    }
+}
+
+impl Clone for Conntrack {
+    /// A complete copy; like the standard containers, ends the process when there is no memory
+    /// for it. [`try_clone`](Self::try_clone) reports that instead.
+    fn clone(&self) -> Self {
+        self.try_clone()
+            .unwrap_or_else(|_| handle_alloc_error(Layout::new::<[u64; 50]>()))
+    }
+}
+
+impl fmt::Debug for Conntrack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Conntrack").field(&self.as_ptr()).finish()
+    }
+}

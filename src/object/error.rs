@@ -1,0 +1,52 @@
+//! What can go wrong with an object before anything is sent.
+
+use crate::wire::attr::Malformed;
+
+/// Why an object could not be made, changed, read from a message or written into one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// The C library could not allocate memory.
+    #[error("out of memory")]
+    OutOfMemory,
+    /// The C library found at run time is too old for this.
+    #[error("{what} needs libnetfilter_conntrack {needs} or newer")]
+    Unsupported {
+        /// The attribute or function, by its C name.
+        what: &'static str,
+        /// The first release that has it.
+        needs: &'static str,
+    },
+    /// The attribute cannot hold this value, or not while the others are as they are.
+    #[error("{attribute}: {reason}")]
+    InvalidValue {
+        /// The attribute, by its C name.
+        attribute: &'static str,
+        /// What is wrong with the value.
+        reason: &'static str,
+    },
+    /// The object does not name a connection: part of a tuple is missing.
+    ///
+    /// Without its tuple a delete means "delete everything", so such an object is never sent.
+    #[error("incomplete: {missing} is missing")]
+    Incomplete {
+        /// What is missing, by its C name.
+        missing: &'static str,
+    },
+    /// The message has no room for the object.
+    #[error("the object does not fit the message")]
+    TooLarge,
+    /// The bytes are not a message the C library may be shown.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+impl ObjectError {
+    pub(super) const fn invalid(attribute: &'static str, reason: &'static str) -> Self {
+        Self::InvalidValue { attribute, reason }
+    }
+
+    pub(super) const fn missing(missing: &'static str) -> Self {
+        Self::Incomplete { missing }
+    }
+}
