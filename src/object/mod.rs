@@ -2,9 +2,11 @@
 
 pub mod attr;
 
+mod build;
 mod conntrack;
 mod error;
 mod label;
+pub(crate) mod message;
 mod rules;
 
 pub use crate::wire::attr::Malformed;

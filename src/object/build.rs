@@ -1,0 +1,276 @@
+//! Writing a connection object into a request.
+//!
+//! A delete without a tuple means "delete everything", and the C builder leaves out a tuple it
+//! cannot build, fills what is missing with zeros, and never asks how much room there is. So the
+//! object is checked before the builder runs, and its bytes after.
+
+use std::ptr::NonNull;
+
+use super::attr::{self, Attr, Kind};
+use super::message::MessageBuf;
+use super::{Bitmask, Conntrack, ObjectError, rules};
+use crate::sys;
+use crate::wire::attr::{Attribute, Attributes};
+
+/// More than the builder writes for any object with labels of 128 bits and no helper information:
+/// 568 bytes of attributes were measured with everything set.
+const WORST_CASE: usize = 1024;
+/// More than helper information adds: its length is 16 bits wide.
+const WORST_HELPER_INFO: usize = 1 << 16;
+
+const TUPLE_ORIG: u16 = 1;
+const TUPLE_REPLY: u16 = 2;
+
+/// The attributes of one direction, and what they are called when one is missing.
+struct Side {
+    name: &'static str,
+    family: u32,
+    protocol: u32,
+    ipv4: [u32; 2],
+    ipv6: [u32; 2],
+    ports: [u32; 2],
+    zone: Option<u32>,
+    icmp: &'static [u32],
+}
+
+const ICMP: &[u32] = &[attr::ICMP_TYPE.id, attr::ICMP_CODE.id, attr::ICMP_ID.id];
+
+const ORIGINAL: Side = Side {
+    name: "CTA_TUPLE_ORIG",
+    family: attr::ORIG_L3PROTO.id,
+    protocol: attr::ORIG_L4PROTO.id,
+    ipv4: [attr::ORIG_IPV4_SRC.id, attr::ORIG_IPV4_DST.id],
+    ipv6: [attr::ORIG_IPV6_SRC.id, attr::ORIG_IPV6_DST.id],
+    ports: [attr::ORIG_PORT_SRC.id, attr::ORIG_PORT_DST.id],
+    zone: Some(attr::ORIG_ZONE.id),
+    icmp: ICMP,
+};
+
+const REPLY: Side = Side {
+    name: "CTA_TUPLE_REPLY",
+    family: attr::REPL_L3PROTO.id,
+    protocol: attr::REPL_L4PROTO.id,
+    ipv4: [attr::REPL_IPV4_SRC.id, attr::REPL_IPV4_DST.id],
+    ipv6: [attr::REPL_IPV6_SRC.id, attr::REPL_IPV6_DST.id],
+    ports: [attr::REPL_PORT_SRC.id, attr::REPL_PORT_DST.id],
+    zone: Some(attr::REPL_ZONE.id),
+    icmp: ICMP,
+};
+
+const MASTER: Side = Side {
+    name: "CTA_TUPLE_MASTER",
+    family: attr::MASTER_L3PROTO.id,
+    protocol: attr::MASTER_L4PROTO.id,
+    ipv4: [attr::MASTER_IPV4_SRC.id, attr::MASTER_IPV4_DST.id],
+    ipv6: [attr::MASTER_IPV6_SRC.id, attr::MASTER_IPV6_DST.id],
+    ports: [attr::MASTER_PORT_SRC.id, attr::MASTER_PORT_DST.id],
+    zone: None,
+    // The library has no attributes for them.
+    icmp: &[],
+};
+
+impl Conntrack {
+    /// Adds the object's attributes to a message.
+    ///
+    /// The original tuple has to be complete, and so do the reply and the master where the object
+    /// has any of them; the message is of the object's family. On failure nothing is added.
+    #[doc(alias = "nfct_nlmsg_build")]
+    pub(crate) fn append_to(&self, message: &mut MessageBuf) -> Result<(), ObjectError> {
+        self.check_tuples(message.family())?;
+        self.check_labels()?;
+        let before = message.len();
+        let result = if self.is_helper_info_set() {
+            self.build_aside(message)
+        } else {
+            self.build_into(message)
+        };
+        let result = result.and_then(|()| check_built(message.attributes_from(before)));
+        if result.is_err() {
+            message.truncate(before);
+        }
+        result
+    }
+
+    fn build_into(&self, message: &mut MessageBuf) -> Result<(), ObjectError> {
+        if message.room() < WORST_CASE {
+            return Err(ObjectError::TooLarge);
+        }
+        // SAFETY: the buffer is aligned, begins with a header whose length is inside it, and has
+        // more room behind than the builder needs for an object whose labels were found short
+        // and which has no helper information.
+        unsafe { self.build_at(message.as_mut_ptr()) }
+    }
+
+    /// Builds in a buffer large enough for helper information of any length, then copies.
+    fn build_aside(&self, message: &mut MessageBuf) -> Result<(), ObjectError> {
+        let mut aside = vec![0u64; (WORST_CASE + WORST_HELPER_INFO) / 8];
+        let header: *mut libc::nlmsghdr = aside.as_mut_ptr().cast();
+        // SAFETY: the buffer is large enough for a header, and aligned for it.
+        unsafe { (*header).nlmsg_len = 20 };
+        // SAFETY: as in `build_into`; helper information comes from an attribute, so its length
+        // is below 2^16 and the buffer has room for it as well.
+        unsafe { self.build_at(header) }?;
+        // SAFETY: the header is still there.
+        let len = unsafe { (*header).nlmsg_len } as usize;
+        let bytes: Vec<u8> = aside.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        message.append(bytes.get(20..len).ok_or(ObjectError::TooLarge)?)
+    }
+
+    /// # Safety
+    ///
+    /// `header` points to a netlink header whose message may grow by all the builder writes.
+    unsafe fn build_at(&self, header: *mut libc::nlmsghdr) -> Result<(), ObjectError> {
+        // SAFETY: the object is alive and only read; `header` is the caller's promise.
+        match unsafe { sys::nfct_nlmsg_build(header, self.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(ObjectError::missing("CTA_TUPLE_ORIG")),
+        }
+    }
+
+    fn check_tuples(&self, family: u8) -> Result<(), ObjectError> {
+        self.check_side(&ORIGINAL, family)?;
+        for side in [&REPLY, &MASTER] {
+            if self.has_any_of(side) {
+                self.check_side(side, family)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_any_of(&self, side: &Side) -> bool {
+        let [ipv4, ipv6, ports] = [side.ipv4, side.ipv6, side.ports];
+        [ipv4, ipv6, ports, [side.family, side.protocol]]
+            .into_iter()
+            .flatten()
+            .chain(side.zone)
+            .any(|id| self.has(id))
+    }
+
+    /// Everything the tuple is made of is there: the builder would send zeros for what is not.
+    fn check_side(&self, side: &Side, family: u8) -> Result<(), ObjectError> {
+        let missing = ObjectError::missing(side.name);
+        if self.byte(side.family) != Some(family) {
+            return Err(match self.byte(side.family) {
+                None => missing,
+                Some(_) => ObjectError::invalid(side.name, "of another family than the message"),
+            });
+        }
+        let addresses = match family.into() {
+            libc::AF_INET => side.ipv4,
+            libc::AF_INET6 => side.ipv6,
+            _ => return Err(ObjectError::invalid(side.name, "neither IPv4 nor IPv6")),
+        };
+        let protocol = self.byte(side.protocol).ok_or(missing.clone())?;
+        let rest: &[u32] = match rules::icmp_family(protocol) {
+            Some(other) if other != family => {
+                return Err(ObjectError::invalid(side.name, "ICMP of the other family"));
+            }
+            Some(_) => side.icmp,
+            None if rules::has_ports(protocol) => &side.ports,
+            None => &[],
+        };
+        let complete = addresses.iter().chain(rest).all(|&id| self.has(id));
+        if complete { Ok(()) } else { Err(missing) }
+    }
+
+    fn check_labels(&self) -> Result<(), ObjectError> {
+        let labels = self.label_bits(attr::CONNLABELS)?;
+        let mask = self.label_bits(attr::CONNLABELS_MASK)?;
+        if mask.is_some() && mask != labels {
+            let reason = "not of the size of the labels, and would not be sent";
+            return Err(ObjectError::invalid(attr::CONNLABELS_MASK.name, reason));
+        }
+        Ok(())
+    }
+
+    /// The highest bit of a mask, bounded: the builder copies all of it.
+    fn label_bits<K: Kind<Value = Bitmask>>(
+        &self,
+        attr: Attr<K>,
+    ) -> Result<Option<u32>, ObjectError> {
+        if !self.has(attr.id) {
+            return Ok(None);
+        }
+        let place: NonNull<sys::nfct_bitmask> =
+            self.place(attr.id).ok_or(ObjectError::OutOfMemory)?.cast();
+        // SAFETY: the object is alive and owns the mask; maxbit reads its size.
+        match unsafe { sys::nfct_bitmask_maxbit(place.as_ptr()) } {
+            last if last < Bitmask::BITS.into() => Ok(Some(last)),
+            _ => Err(ObjectError::invalid(attr.name, "more than 128 bits")),
+        }
+    }
+
+    fn is_helper_info_set(&self) -> bool {
+        self.has(sys::ATTR_HELPER_INFO)
+    }
+}
+
+/// The built bytes hold a complete original tuple, and a reply that answers it.
+fn check_built(attributes: Attributes<'_>) -> Result<(), ObjectError> {
+    let mut tuples = [None; 2];
+    for attribute in attributes {
+        let attribute = attribute?;
+        match attribute.kind {
+            TUPLE_ORIG => tuples[0] = Some(Tuple::read(&attribute)?),
+            TUPLE_REPLY => tuples[1] = Some(Tuple::read(&attribute)?),
+            _ => {}
+        }
+    }
+    let [original, reply] = tuples;
+    let original = original
+        .filter(Tuple::is_complete)
+        .ok_or(ObjectError::missing("CTA_TUPLE_ORIG"))?;
+    let Some(reply) = reply else { return Ok(()) };
+    if !reply.is_complete() {
+        return Err(ObjectError::missing("CTA_TUPLE_REPLY"));
+    }
+    // The reply's type was derived from the family at the time the type was set.
+    if let (Some(kind), Some(protocol)) = (original.icmp_type, original.protocol) {
+        if reply.icmp_type.is_none() || rules::icmp_reply(protocol, kind) != reply.icmp_type {
+            return Err(ObjectError::invalid(
+                "ATTR_ICMP_TYPE",
+                "the reply has not the type that answers it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a built tuple holds.
+#[derive(Clone, Copy, Default)]
+struct Tuple {
+    addresses: usize,
+    protocol: Option<u8>,
+    icmp_type: Option<u8>,
+}
+
+impl Tuple {
+    fn read(attribute: &Attribute<'_>) -> Result<Self, ObjectError> {
+        let mut tuple = Self::default();
+        for part in attribute.nested() {
+            let part = part?;
+            match part.kind {
+                1 => tuple.addresses = part.nested().filter(Result::is_ok).count(),
+                2 => tuple.read_protocol(part.nested())?,
+                _ => {}
+            }
+        }
+        Ok(tuple)
+    }
+
+    fn read_protocol(&mut self, parts: Attributes<'_>) -> Result<(), ObjectError> {
+        for part in parts {
+            let part = part?;
+            match part.kind {
+                1 => self.protocol = Some(part.u8("CTA_PROTO_NUM")?),
+                5 | 8 => self.icmp_type = Some(part.u8("CTA_PROTO_ICMP_TYPE")?),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.addresses == 2 && self.protocol.is_some()
+    }
+}
