@@ -7,7 +7,10 @@ mod conntrack;
 mod error;
 mod label;
 pub(crate) mod message;
+mod parse;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use crate::wire::attr::Malformed;
 pub use conntrack::Conntrack;
