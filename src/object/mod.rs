@@ -6,7 +6,7 @@ mod build;
 mod conntrack;
 mod error;
 mod label;
-mod message;
+pub(crate) mod message;
 mod parse;
 mod rules;
 #[cfg(test)]
@@ -16,4 +16,3 @@ pub use crate::wire::attr::Malformed;
 pub use conntrack::Conntrack;
 pub use error::ObjectError;
 pub use label::Bitmask;
-pub(crate) use message::MessageBuf;

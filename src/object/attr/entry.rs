@@ -1,7 +1,8 @@
 //! The attributes that describe a connection: timeout, mark, status, protocol state, counters, …
 
 use super::{
-    Attr, HelperName, Labels, ReadOnly, ReadWrite, Rule, State, Text, Timestamp, U8, U32, U64, attributes,
+    Attr, HelperName, Labels, ReadOnly, ReadWrite, Rule, State, Text, Timestamp, U8, U32, U64,
+    attributes,
 };
 use crate::sys;
 
@@ -12,6 +13,8 @@ const TIMESTAMP_EVENT_ID: u32 = 75;
 const _: () = assert!(TIMESTAMP_EVENT_ID == sys::ATTR_TIMESTAMP_EVENT);
 
 attributes! {
+    ENTRY;
+
     /// Time left until the entry expires.
     TIMEOUT = sys::ATTR_TIMEOUT, "ATTR_TIMEOUT": U32, ReadWrite, Rule::Plain;
         "seconds"; "dump, new, update, destroy when some was left"; "create (required), update"; "0.0.80".

@@ -22,8 +22,8 @@ use std::marker::PhantomData;
 
 pub use entry::*;
 pub use kind::{
-    Family, HelperName, IcmpType, Ipv4, Ipv6, Kind, Labels, Port, Protocol, Settable, State, Text, Timestamp,
-    U8, U16, U32, U64,
+    Family, HelperName, IcmpType, Ipv4, Ipv6, Kind, Labels, Port, Protocol, Settable, State, Text,
+    Timestamp, U8, U16, U32, U64,
 };
 pub use tuple::*;
 
@@ -49,7 +49,12 @@ pub struct Attr<K, A = ReadWrite> {
 
 impl<K, A> Attr<K, A> {
     const fn new(id: u32, name: &'static str, rule: Rule) -> Self {
-        Self { id, name, rule, kind: PhantomData }
+        Self {
+            id,
+            name,
+            rule,
+            kind: PhantomData,
+        }
     }
 
     /// The attribute's name in C, such as `ATTR_MARK`.
@@ -95,7 +100,7 @@ pub(super) enum Rule {
 
 /// Makes constants out of rows: C name, kind, access, rule, then the documentation's columns.
 macro_rules! attributes {
-    ($($(#[$doc:meta])* $name:ident = $id:expr, $c:literal: $kind:ty, $access:ty, $rule:expr;
+    ($table:ident; $($(#[$doc:meta])* $name:ident = $id:expr, $c:literal: $kind:ty, $access:ty, $rule:expr;
         $value:literal; $reported:literal; $accepted:literal; $since:literal.)*) => {
         $(
             $(#[$doc])*
@@ -110,7 +115,13 @@ macro_rules! attributes {
 
         /// Name and number of every constant above.
         #[cfg(test)]
-        pub(super) const TABLE: &[(&str, u32)] = &[$(($c, $name.id)),*];
+        pub(super) const $table: &[(&str, u32)] = &[$(($c, $name.id)),*];
     };
 }
 use attributes;
+
+/// Name and number of every constant.
+#[cfg(test)]
+pub(super) fn table() -> impl Iterator<Item = (&'static str, u32)> {
+    ENTRY.iter().chain(TUPLE).copied()
+}

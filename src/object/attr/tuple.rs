@@ -1,6 +1,8 @@
 //! The attributes that name a connection: both directions, its master, its zones, and NAT.
 
-use super::{Attr, Family, IcmpType, Ipv4, Ipv6, Port, Protocol, ReadWrite, Rule, U8, U16, attributes};
+use super::{
+    Attr, Family, IcmpType, Ipv4, Ipv6, Port, Protocol, ReadWrite, Rule, U8, U16, attributes,
+};
 use crate::sys;
 
 const V4: u8 = 2;
@@ -9,7 +11,11 @@ const V6: u8 = 10;
 /// An address whose family the attribute `$layer3` tells, kept where `$twin` is.
 macro_rules! address {
     ($layer3:ident, $family:ident, $twin:ident) => {
-        Rule::Address { layer3: sys::$layer3, family: $family, twin: sys::$twin }
+        Rule::Address {
+            layer3: sys::$layer3,
+            family: $family,
+            twin: sys::$twin,
+        }
     };
 }
 
@@ -21,6 +27,8 @@ macro_rules! port {
 }
 
 attributes! {
+    TUPLE;
+
     /// Source address of the original direction, IPv4. Present only when
     /// [`ORIG_L3PROTO`] says IPv4.
     #[doc(alias = "ATTR_IPV4_SRC")]
