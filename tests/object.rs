@@ -90,10 +90,7 @@ fn refusal(bytes: &[u8]) -> Malformed {
 fn malformed_messages_are_errors() {
     let with = |kind, value: &[u8]| message(0x100, V4, &[entry(), attribute(kind, value)].concat());
     assert_eq!(refusal(&[]).to_string(), "malformed nlmsghdr: cut short");
-    assert_eq!(
-        refusal(&with(3, &[0; 3])).to_string(),
-        "malformed CTA_STATUS: wrong length"
-    );
+    assert_eq!(refusal(&with(3, &[0; 3])).to_string(), "malformed CTA_STATUS: wrong length");
     refusal(&with(4, &attribute(4, &[])));
     refusal(&with(4, &attribute(5, &[])));
     refusal(&with(4, &[0; 2]));
@@ -109,10 +106,7 @@ fn malformed_messages_are_errors() {
 #[test]
 fn contradictions_are_refused() -> Result<(), ObjectError> {
     let mut ct = Conntrack::new()?;
-    assert!(
-        ct.set(attr::ICMP_TYPE, 8).is_err(),
-        "the reply would depend on the order of calls"
-    );
+    assert!(ct.set(attr::ICMP_TYPE, 8).is_err(), "the reply would depend on the order of calls");
     ct.set(attr::ORIG_L3PROTO, V4)?;
     ct.set(attr::ORIG_L4PROTO, ICMP)?;
     ct.set(attr::ICMP_TYPE, 8)?;
@@ -130,10 +124,7 @@ fn labels_move_into_the_object() -> Result<(), ObjectError> {
     ct.set(attr::CONNLABELS, labels)?;
     let copy = ct.try_clone()?;
     drop(ct);
-    assert_eq!(
-        copy.get(attr::CONNLABELS).map(|labels| labels.words()),
-        Some([0, 0, 0, 1 << 31])
-    );
+    assert_eq!(copy.get(attr::CONNLABELS).map(|labels| labels.words()), Some([0, 0, 0, 1 << 31]));
     Ok(())
 }
 

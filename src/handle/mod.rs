@@ -51,7 +51,14 @@ impl Handle {
     /// (`CONFIG_NF_CT_NETLINK`); [`Error::System`] when no socket can be had.
     #[doc(alias = "nfct_open")]
     pub fn open() -> Result<Self> {
-        Self::with_link(|| Link::open(Self::DEFAULT_TIMEOUT, None).map_err(Fault::from))
+        let failure = || Failure::new(Operation::Open, Object::Socket);
+        let link = Link::open(Self::DEFAULT_TIMEOUT).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPROTONOSUPPORT) => Error::Unsupported(failure().with_io(&error)),
+            _ => Fault::from(error).during(failure()),
+        })?;
+        let mut handle = Self { link };
+        handle.probe()?;
+        Ok(handle)
     }
 
     /// Opens a handle in another network namespace. The calling thread stays where it is.
@@ -64,29 +71,17 @@ impl Handle {
         namespace.run(Self::open)?
     }
 
-    fn with_link(open: impl FnOnce() -> Result<Link, Fault>) -> Result<Self> {
-        let failure = || Failure::new(Operation::Open, Object::Socket);
-        let link = open().map_err(|fault| match fault {
-            Fault::Io(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
-                Error::Unsupported(failure().with_io(&error))
-            }
-            fault => fault.during(failure()),
-        })?;
-        let mut handle = Self { link };
-        handle.probe().map_err(|error| match error {
+    /// Asks for the number of entries, the cheapest question there is.
+    fn probe(&mut self) -> Result<()> {
+        let mut request = MessageBuf::new(uapi::CT_GET_STATS, ACKNOWLEDGED, 0, 0);
+        let probed = self.transact(&mut request, &|| Failure::new(Operation::Open, Object::Socket));
+        probed.map_err(|error| match error {
             // What the netfilter netlink answers when nothing is behind a subsystem's number.
             Error::Refused(failure) if failure.raw_os_error() == Some(libc::EINVAL) => {
                 Error::Unsupported(failure)
             }
             other => other,
-        })?;
-        Ok(handle)
-    }
-
-    /// Asks for the number of entries, the cheapest question there is.
-    fn probe(&mut self) -> Result<()> {
-        let mut request = MessageBuf::new(uapi::CT_GET_STATS, ACKNOWLEDGED, 0, 0);
-        self.transact(&mut request, &|| Failure::new(Operation::Open, Object::Socket))
+        })
     }
 
     /// Sets how long the kernel may stay silent before a call gives up with [`Error::TimedOut`].
@@ -101,6 +96,21 @@ impl Handle {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.link.patience()
+    }
+
+    /// Asks for a receive buffer of this many bytes and says how many were obtained, as the kernel
+    /// counts: twice what it was asked for.
+    ///
+    /// With `CAP_NET_ADMIN` in the first user namespace the size is free; otherwise it ends at
+    /// `net.core.rmem_max`. Dumps wait for their reader and do not need a larger one.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    #[doc(alias = "nfnl_rcvbufsiz")]
+    pub fn set_receive_buffer(&mut self, bytes: usize) -> Result<usize> {
+        self.link
+            .set_receive_buffer(bytes)
+            .map_err(|error| Error::System(Failure::new(Operation::Open, Object::Socket).with_io(&error)))
     }
 
     /// Creates an entry. It must not exist yet.

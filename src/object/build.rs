@@ -79,11 +79,8 @@ impl Conntrack {
         self.check_tuples(message.family())?;
         self.check_labels()?;
         let before = message.len();
-        let result = if self.is_helper_info_set() {
-            self.build_aside(message)
-        } else {
-            self.build_into(message)
-        };
+        let result =
+            if self.is_helper_info_set() { self.build_aside(message) } else { self.build_into(message) };
         let result = result.and_then(|()| check_built(message.attributes_from(before)));
         if result.is_err() {
             message.truncate(before);
@@ -184,15 +181,11 @@ impl Conntrack {
     }
 
     /// The highest bit of a mask, bounded: the builder copies all of it.
-    fn label_bits<K: Kind<Value = Bitmask>>(
-        &self,
-        attr: Attr<K>,
-    ) -> Result<Option<u32>, ObjectError> {
+    fn label_bits<K: Kind<Value = Bitmask>>(&self, attr: Attr<K>) -> Result<Option<u32>, ObjectError> {
         if !self.has(attr.id) {
             return Ok(None);
         }
-        let place: NonNull<sys::nfct_bitmask> =
-            self.place(attr.id).ok_or(ObjectError::OutOfMemory)?.cast();
+        let place: NonNull<sys::nfct_bitmask> = self.place(attr.id).ok_or(ObjectError::OutOfMemory)?.cast();
         // SAFETY: the object is alive and owns the mask; maxbit reads its size.
         match unsafe { sys::nfct_bitmask_maxbit(place.as_ptr()) } {
             last if last < Bitmask::BITS.into() => Ok(Some(last)),
@@ -217,9 +210,7 @@ fn check_built(attributes: Attributes<'_>) -> Result<(), ObjectError> {
         }
     }
     let [original, reply] = tuples;
-    let original = original
-        .filter(Tuple::is_complete)
-        .ok_or(ObjectError::missing("CTA_TUPLE_ORIG"))?;
+    let original = original.filter(Tuple::is_complete).ok_or(ObjectError::missing("CTA_TUPLE_ORIG"))?;
     let Some(reply) = reply else { return Ok(()) };
     if !reply.is_complete() {
         return Err(ObjectError::missing("CTA_TUPLE_REPLY"));
@@ -227,10 +218,7 @@ fn check_built(attributes: Attributes<'_>) -> Result<(), ObjectError> {
     // The reply's type was derived from the family at the time the type was set.
     if let (Some(kind), Some(protocol)) = (original.icmp_type, original.protocol) {
         if reply.icmp_type.is_none() || rules::icmp_reply(protocol, kind) != reply.icmp_type {
-            return Err(ObjectError::invalid(
-                "ATTR_ICMP_TYPE",
-                "the reply has not the type that answers it",
-            ));
+            return Err(ObjectError::invalid("ATTR_ICMP_TYPE", "the reply has not the type that answers it"));
         }
     }
     Ok(())

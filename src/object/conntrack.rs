@@ -124,9 +124,7 @@ impl Conntrack {
         // SAFETY: the object is alive; clone reads it and returns an owned object, with copies of
         // everything it points to, or NULL.
         let raw = unsafe { sys::nfct_clone(self.as_ptr()) };
-        let copy = NonNull::new(raw)
-            .map(Self)
-            .ok_or(ObjectError::OutOfMemory)?;
+        let copy = NonNull::new(raw).map(Self).ok_or(ObjectError::OutOfMemory)?;
         // Out of memory for a mask, the library keeps the mark and a NULL that building would follow.
         for id in [CONNLABELS.id, CONNLABELS_MASK.id] {
             if copy.has(id) && copy.place(id).is_none() {
@@ -213,8 +211,7 @@ impl Clone for Conntrack {
     /// A complete copy; like the standard containers, ends the process when there is no memory
     /// for it. [`try_clone`](Self::try_clone) reports that instead.
     fn clone(&self) -> Self {
-        self.try_clone()
-            .unwrap_or_else(|_| handle_alloc_error(Layout::new::<[u64; 50]>()))
+        self.try_clone().unwrap_or_else(|_| handle_alloc_error(Layout::new::<[u64; 50]>()))
     }
 }
 

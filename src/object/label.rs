@@ -141,9 +141,8 @@ impl Drop for Bitmask {
 impl Clone for Bitmask {
     /// A copy; like the standard containers, ends the process when there is no memory for it.
     fn clone(&self) -> Self {
-        self.try_clone().unwrap_or_else(|_| {
-            std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u32; 4]>())
-        })
+        self.try_clone()
+            .unwrap_or_else(|_| std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u32; 4]>()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! An outgoing netlink message: header, `nfgenmsg`, attributes, in memory C code may write to.
 
+use std::ops::Range;
+
 use super::ObjectError;
 use crate::wire::attr::{Attributes, HEADER, NESTED, aligned};
 
@@ -20,9 +22,7 @@ pub(crate) struct MessageBuf {
 impl MessageBuf {
     /// A message without attributes. `version` is the one of `nfgenmsg`.
     pub(crate) fn new(msg_type: u16, flags: u16, family: u8, version: u8) -> Self {
-        let mut message = Self {
-            bytes: [0; CAPACITY],
-        };
+        let mut message = Self { bytes: [0; CAPACITY] };
         message.bytes[4..6].copy_from_slice(&msg_type.to_ne_bytes());
         message.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
         message.bytes[16] = family;
@@ -115,6 +115,34 @@ impl MessageBuf {
         Ok(())
     }
 
+    /// Replaces the value of an attribute by one of the same length. `path` leads to it through
+    /// the attributes it is nested in.
+    pub(crate) fn overwrite(&mut self, path: &[u16], value: &[u8]) -> Result<(), ObjectError> {
+        let mut within = START..self.len();
+        for kind in path {
+            within = self.find(within, *kind)?.ok_or(ObjectError::missing("the attribute to overwrite"))?;
+        }
+        if within.len() != value.len() {
+            return Err(ObjectError::invalid("message", "an attribute keeps its length"));
+        }
+        self.bytes[within].copy_from_slice(value);
+        Ok(())
+    }
+
+    /// Where the value of the first attribute of this type is, among those in `within`.
+    fn find(&self, within: Range<usize>, kind: u16) -> Result<Option<Range<usize>>, ObjectError> {
+        let mut at = within.start;
+        for attribute in Attributes::new(&self.bytes[within]) {
+            let attribute = attribute?;
+            let value = at + HEADER..at + HEADER + attribute.value.len();
+            if attribute.kind == kind {
+                return Ok(Some(value));
+            }
+            at = aligned(value.end);
+        }
+        Ok(None)
+    }
+
     /// Adds attributes that are laid out already.
     pub(super) fn append(&mut self, attributes: &[u8]) -> Result<(), ObjectError> {
         let start = aligned(self.len());
@@ -164,10 +192,7 @@ mod tests {
     }
 
     fn kinds(message: &MessageBuf) -> Vec<u16> {
-        message
-            .attributes()
-            .map(|attribute| attribute.unwrap().kind)
-            .collect()
+        message.attributes().map(|attribute| attribute.unwrap().kind).collect()
     }
 
     #[test]
@@ -210,9 +235,7 @@ mod tests {
     #[test]
     fn nests_and_takes_back_what_failed() {
         let mut message = message();
-        message
-            .nested(1, |tuple| tuple.nested(2, |ip| ip.put(3, &[9])))
-            .unwrap();
+        message.nested(1, |tuple| tuple.nested(2, |ip| ip.put(3, &[9]))).unwrap();
         let outer = message.attributes().next().unwrap().unwrap();
         let inner = outer.nested().next().unwrap().unwrap();
         assert_eq!((outer.kind, inner.kind), (1, 2));

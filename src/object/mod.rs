@@ -16,3 +16,4 @@ pub use crate::wire::attr::Malformed;
 pub use conntrack::Conntrack;
 pub use error::ObjectError;
 pub use label::Bitmask;
+pub(crate) use message::MessageBuf;

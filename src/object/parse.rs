@@ -48,21 +48,12 @@ impl Conntrack {
         // SAFETY: `copy` is aligned and holds at least `attributes.len()` bytes, which
         // `conntrack_payload` found well-formed; the object is fresh.
         let rc = unsafe {
-            sys::nfct_payload_parse(
-                copy.0.as_ptr().cast(),
-                attributes.len(),
-                family.into(),
-                ct.as_ptr(),
-            )
+            sys::nfct_payload_parse(copy.0.as_ptr().cast(), attributes.len(), family.into(), ct.as_ptr())
         };
         accept(rc, ct)
     }
 }
 
 fn accept(rc: i32, ct: Conntrack) -> Result<Conntrack, ObjectError> {
-    if rc == 0 {
-        Ok(ct)
-    } else {
-        Err(Malformed::new("message", "refused by the C library").into())
-    }
+    if rc == 0 { Ok(ct) } else { Err(Malformed::new("message", "refused by the C library").into()) }
 }

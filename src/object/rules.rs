@@ -12,12 +12,7 @@ pub(super) fn has_ports(protocol: u8) -> bool {
     const DCCP: i32 = 33;
     matches!(
         protocol.into(),
-        libc::IPPROTO_TCP
-            | libc::IPPROTO_UDP
-            | libc::IPPROTO_SCTP
-            | libc::IPPROTO_GRE
-            | UDPLITE
-            | DCCP
+        libc::IPPROTO_TCP | libc::IPPROTO_UDP | libc::IPPROTO_SCTP | libc::IPPROTO_GRE | UDPLITE | DCCP
     )
 }
 

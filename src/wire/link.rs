@@ -89,16 +89,12 @@ impl From<io::Error> for Fault {
 
 impl Link {
     /// Opens a socket in the network namespace of the calling thread.
-    pub(crate) fn open(patience: Duration, receive_buffer: Option<usize>) -> io::Result<Self> {
-        let socket = Socket::open()?;
-        if let Some(bytes) = receive_buffer {
-            socket.set_receive_buffer(bytes)?;
-        }
+    pub(crate) fn open(patience: Duration) -> io::Result<Self> {
         Ok(Self {
-            socket,
+            socket: Socket::open()?,
             seq: 0,
             patience,
-            receive_buffer,
+            receive_buffer: None,
             unfinished: None,
             interrupted: false,
             buffer: vec![0; BUFFER].into(),
@@ -114,7 +110,10 @@ impl Link {
         self.patience
     }
 
-    pub(crate) fn receive_buffer(&self) -> io::Result<usize> {
+    /// Asks for a receive buffer and says what was obtained, both in bytes.
+    pub(crate) fn set_receive_buffer(&mut self, bytes: usize) -> io::Result<usize> {
+        self.socket.set_receive_buffer(bytes)?;
+        self.receive_buffer = Some(bytes);
         self.socket.receive_buffer()
     }
 

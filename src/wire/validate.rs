@@ -47,10 +47,7 @@ struct Schema {
 }
 
 const fn schema(known: &'static [(u16, &'static str, Rule)]) -> Schema {
-    Schema {
-        known,
-        unlisted: Unlisted::Skipped,
-    }
+    Schema { known, unlisted: Unlisted::Skipped }
 }
 
 const ANY_LENGTH: usize = usize::MAX;
@@ -144,10 +141,7 @@ static SCTP: Schema = schema(&[
     (3, "CTA_PROTOINFO_SCTP_VTAG_REPLY", U32),
 ]);
 
-static HELP: Schema = schema(&[
-    (1, "CTA_HELP_NAME", HELPER_NAME),
-    (2, "CTA_HELP_INFO", Rule::Blob),
-]);
+static HELP: Schema = schema(&[(1, "CTA_HELP_NAME", HELPER_NAME), (2, "CTA_HELP_INFO", Rule::Blob)]);
 
 static COUNTERS: Schema = schema(&[
     (1, "CTA_COUNTERS_PACKETS", U64),
@@ -164,16 +158,10 @@ static SEQ_ADJ: Schema = schema(&[
 
 static SECCTX: Schema = schema(&[(1, "CTA_SECCTX_NAME", Rule::Text(ANY_LENGTH))]);
 
-static TIMESTAMP: Schema = schema(&[
-    (1, "CTA_TIMESTAMP_START", U64),
-    (2, "CTA_TIMESTAMP_STOP", U64),
-]);
+static TIMESTAMP: Schema = schema(&[(1, "CTA_TIMESTAMP_START", U64), (2, "CTA_TIMESTAMP_STOP", U64)]);
 
-static SYNPROXY: Schema = schema(&[
-    (1, "CTA_SYNPROXY_ISN", U32),
-    (2, "CTA_SYNPROXY_ITS", U32),
-    (3, "CTA_SYNPROXY_TSOFF", U32),
-]);
+static SYNPROXY: Schema =
+    schema(&[(1, "CTA_SYNPROXY_ISN", U32), (2, "CTA_SYNPROXY_ITS", U32), (3, "CTA_SYNPROXY_TSOFF", U32)]);
 
 static EXPECTATION: Schema = schema(&[
     (1, "CTA_EXPECT_MASTER", Rule::Nest(&TUPLE)),
@@ -191,10 +179,7 @@ static EXPECTATION: Schema = schema(&[
 
 /// As for `CTA_PROTOINFO`: a larger type is written outside a table of three.
 static EXPECT_NAT: Schema = Schema {
-    known: &[
-        (1, "CTA_EXPECT_NAT_DIR", U32),
-        (2, "CTA_EXPECT_NAT_TUPLE", Rule::Nest(&TUPLE)),
-    ],
+    known: &[(1, "CTA_EXPECT_NAT_DIR", U32), (2, "CTA_EXPECT_NAT_TUPLE", Rule::Nest(&TUPLE))],
     unlisted: Unlisted::Refused,
 };
 
@@ -227,12 +212,8 @@ fn message<'a>(bytes: &'a [u8], subsystem: u16, schema: &Schema) -> Result<&'a [
         return Err(Malformed::new("nlmsghdr", "cut short"));
     };
     let len = usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
-    let message = bytes
-        .get(..len)
-        .ok_or(Malformed::new("nlmsghdr", "longer than its bytes"))?;
-    let attributes = message
-        .get(HEADERS..)
-        .ok_or(Malformed::new("nlmsghdr", "too short for its headers"))?;
+    let message = bytes.get(..len).ok_or(Malformed::new("nlmsghdr", "longer than its bytes"))?;
+    let attributes = message.get(HEADERS..).ok_or(Malformed::new("nlmsghdr", "too short for its headers"))?;
     let kind = u16::from_ne_bytes([t0, t1]);
     if kind >> 8 != subsystem {
         return Err(Malformed::new("nlmsg_type", "another subsystem"));
@@ -250,13 +231,9 @@ fn level(attributes: Attributes<'_>, schema: &Schema) -> Result<(), Malformed> {
     let mut seen = 0u64;
     for attribute in attributes {
         let attribute = attribute?;
-        let Some(&(kind, name, rule)) = schema.known.iter().find(|known| known.0 == attribute.kind)
-        else {
+        let Some(&(kind, name, rule)) = schema.known.iter().find(|known| known.0 == attribute.kind) else {
             if schema.unlisted == Unlisted::Refused {
-                return Err(Malformed::new(
-                    "attribute",
-                    "a type the C library writes out of bounds for",
-                ));
+                return Err(Malformed::new("attribute", "a type the C library writes out of bounds for"));
             }
             continue;
         };

@@ -1,8 +1,7 @@
 //! The attributes that describe a connection: timeout, mark, status, protocol state, counters, …
 
 use super::{
-    Attr, HelperName, Labels, ReadOnly, ReadWrite, Rule, State, Text, Timestamp, U8, U32, U64,
-    attributes,
+    Attr, HelperName, Labels, ReadOnly, ReadWrite, Rule, State, Text, Timestamp, U8, U32, U64, attributes,
 };
 use crate::sys;
 

@@ -59,11 +59,7 @@ pub(in crate::object) mod sealed {
         /// `place` is what `nfct_get_attr` returned for an attribute of kind `K`, and the object
         /// is neither changed nor freed during the lifetime.
         pub(in crate::object) unsafe fn new(place: NonNull<c_void>) -> Self {
-            Self {
-                place,
-                object: PhantomData,
-                kind: PhantomData,
-            }
+            Self { place, object: PhantomData, kind: PhantomData }
         }
     }
 }

@@ -22,8 +22,8 @@ use std::marker::PhantomData;
 
 pub use entry::*;
 pub use kind::{
-    Family, HelperName, IcmpType, Ipv4, Ipv6, Kind, Labels, Port, Protocol, Settable, State, Text,
-    Timestamp, U8, U16, U32, U64,
+    Family, HelperName, IcmpType, Ipv4, Ipv6, Kind, Labels, Port, Protocol, Settable, State, Text, Timestamp,
+    U8, U16, U32, U64,
 };
 pub use tuple::*;
 
@@ -49,12 +49,7 @@ pub struct Attr<K, A = ReadWrite> {
 
 impl<K, A> Attr<K, A> {
     const fn new(id: u32, name: &'static str, rule: Rule) -> Self {
-        Self {
-            id,
-            name,
-            rule,
-            kind: PhantomData,
-        }
+        Self { id, name, rule, kind: PhantomData }
     }
 
     /// The attribute's name in C, such as `ATTR_MARK`.

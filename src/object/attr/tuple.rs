@@ -1,8 +1,6 @@
 //! The attributes that name a connection: both directions, its master, its zones, and NAT.
 
-use super::{
-    Attr, Family, IcmpType, Ipv4, Ipv6, Port, Protocol, ReadWrite, Rule, U8, U16, attributes,
-};
+use super::{Attr, Family, IcmpType, Ipv4, Ipv6, Port, Protocol, ReadWrite, Rule, U8, U16, attributes};
 use crate::sys;
 
 const V4: u8 = 2;
@@ -11,11 +9,7 @@ const V6: u8 = 10;
 /// An address whose family the attribute `$layer3` tells, kept where `$twin` is.
 macro_rules! address {
     ($layer3:ident, $family:ident, $twin:ident) => {
-        Rule::Address {
-            layer3: sys::$layer3,
-            family: $family,
-            twin: sys::$twin,
-        }
+        Rule::Address { layer3: sys::$layer3, family: $family, twin: sys::$twin }
     };
 }
 

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::sample::{
-    ICMP, ICMPV6, TCP, UDP, V4, V6, add_icmp, add_ports, built, ipv4, ipv6, largest, set,
-};
+use super::sample::{ICMP, ICMPV6, TCP, UDP, V4, V6, add_icmp, add_ports, built, ipv4, ipv6, largest, set};
 use crate::object::{Bitmask, Conntrack, ObjectError, attr};
 use crate::sys;
 
@@ -102,10 +100,7 @@ fn all_but_helper_info() -> BTreeSet<u32> {
 fn there_is_a_constant_for_every_attribute() {
     let ids: Vec<u32> = attr::table().map(|(_, id)| id).collect();
     assert_eq!(ids.len(), 75, "no number twice");
-    assert_eq!(
-        ids.into_iter().collect::<BTreeSet<_>>(),
-        all_but_helper_info()
-    );
+    assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), all_but_helper_info());
     assert!(attr::table().all(|(name, _)| name.starts_with("ATTR_")));
     assert_eq!(format!("{:?}", attr::MARK), "ATTR_MARK");
 }
@@ -134,10 +129,7 @@ fn values_that_do_not_fit_are_refused() {
     assert!(ct.set(attr::DCCP_STATE, 10).is_err());
     assert!(ct.set(attr::DCCP_ROLE, 2).is_err());
     let error = ct.set(attr::DCCP_ROLE, 2).unwrap_err();
-    assert_eq!(
-        error,
-        ObjectError::invalid("ATTR_DCCP_ROLE", "no such state")
-    );
+    assert_eq!(error, ObjectError::invalid("ATTR_DCCP_ROLE", "no such state"));
     assert_eq!(error.to_string(), "ATTR_DCCP_ROLE: no such state");
     assert!((0..75).all(|id| !ct.has(id)), "nothing was stored");
 }
@@ -145,10 +137,7 @@ fn values_that_do_not_fit_are_refused() {
 #[test]
 fn an_address_is_of_one_family() {
     let mut ct = ipv4(TCP);
-    assert!(
-        ct.set(attr::ORIG_IPV6_SRC, A6).is_err(),
-        "would overwrite the IPv4 address"
-    );
+    assert!(ct.set(attr::ORIG_IPV6_SRC, A6).is_err(), "would overwrite the IPv4 address");
     assert_eq!(ct.get(attr::ORIG_IPV4_SRC), Some([10, 0, 0, 1].into()));
 
     // Before the family is known either can be set; the last one counts, and only in its family.
@@ -173,10 +162,7 @@ fn set_up_options_do_not_invent_values() {
     // SAFETY: the object is alive; the option is one of the library's.
     let rc = unsafe { sys::nfct_setobjopt(ct.as_ptr(), sys::NFCT_SOPT_SETUP_REPLY) };
     assert_eq!(rc, 0);
-    assert!(
-        ct.is_set(attr::REPL_IPV6_SRC),
-        "the library marks both families"
-    );
+    assert!(ct.is_set(attr::REPL_IPV6_SRC), "the library marks both families");
     assert!(ct.is_set(attr::ICMP_TYPE), "and ICMP in a UDP connection");
     assert_eq!(ct.get(attr::REPL_IPV6_SRC), None);
     assert_eq!(ct.get(attr::ORIG_IPV6_DST), None);
@@ -189,11 +175,7 @@ fn set_up_options_do_not_invent_values() {
     // SAFETY: as above.
     unsafe { sys::nfct_setobjopt(ct.as_ptr(), sys::NFCT_SOPT_SETUP_REPLY) };
     assert!(ct.is_set(attr::ORIG_PORT_SRC));
-    assert_eq!(
-        ct.get(attr::ORIG_PORT_SRC),
-        None,
-        "these bytes are the ICMP id"
-    );
+    assert_eq!(ct.get(attr::ORIG_PORT_SRC), None, "these bytes are the ICMP id");
     assert_eq!(ct.get(attr::ICMP_ID), Some(77));
 }
 
@@ -202,30 +184,18 @@ fn the_icmp_type_needs_its_family() {
     let mut ct = empty();
     assert!(ct.set(attr::ICMP_TYPE, 8).is_err());
     set!(ct; ORIG_L4PROTO = ICMP);
-    assert!(
-        ct.set(attr::ICMP_TYPE, 8).is_err(),
-        "the reply's type would be 255"
-    );
+    assert!(ct.set(attr::ICMP_TYPE, 8).is_err(), "the reply's type would be 255");
     set!(ct; ORIG_L3PROTO = V6);
     assert!(ct.set(attr::ICMP_TYPE, 8).is_err(), "ICMP is not of IPv6");
     set!(ct; ORIG_L3PROTO = V4);
-    assert!(
-        ct.set(attr::ICMP_TYPE, 3).is_err(),
-        "an error message has no reply"
-    );
+    assert!(ct.set(attr::ICMP_TYPE, 3).is_err(), "an error message has no reply");
     assert!(ct.set(attr::ICMP_TYPE, 200).is_err());
     set!(ct; ICMP_TYPE = 8);
-    assert!(
-        ct.set(attr::ORIG_L3PROTO, V6).is_err(),
-        "would leave the reply of IPv4"
-    );
+    assert!(ct.set(attr::ORIG_L3PROTO, V6).is_err(), "would leave the reply of IPv4");
     set!(ct; ORIG_L3PROTO = V4);
     ct.unset(attr::ICMP_TYPE);
     set!(ct; ORIG_L3PROTO = V6, ORIG_L4PROTO = ICMPV6);
-    assert!(
-        ct.set(attr::ICMP_TYPE, 8).is_err(),
-        "not an ICMPv6 type with a reply"
-    );
+    assert!(ct.set(attr::ICMP_TYPE, 8).is_err(), "not an ICMPv6 type with a reply");
     set!(ct; ICMP_TYPE = 129);
 
     let mut ct = protocol(V4, TCP);
@@ -253,11 +223,7 @@ fn ports_and_icmp_fields_overwrite_each_other() {
     set!(ct; ICMP_TYPE = 8, ICMP_CODE = 0, ICMP_ID = 5);
     set!(ct; ORIG_L4PROTO = UDP);
     assert_eq!(ct.get(attr::ICMP_TYPE), None);
-    assert_eq!(
-        ct.get(attr::ORIG_PORT_DST),
-        None,
-        "not type and code as a port"
-    );
+    assert_eq!(ct.get(attr::ORIG_PORT_DST), None, "not type and code as a port");
     set!(ct; ORIG_PORT_DST = 53);
     assert!(!ct.is_set(attr::ICMP_TYPE));
     assert!(!ct.is_set(attr::ICMP_CODE));
@@ -271,14 +237,8 @@ fn nat_addresses_are_of_one_family() {
     let mut ct = empty();
     set!(ct; SNAT_IPV4 = A4, DNAT_IPV6 = A6);
     set!(ct; SNAT_IPV6 = A6, DNAT_IPV4 = A4);
-    assert_eq!(
-        (ct.get(attr::SNAT_IPV4), ct.get(attr::SNAT_IPV6)),
-        (None, Some(A6))
-    );
-    assert_eq!(
-        (ct.get(attr::DNAT_IPV4), ct.get(attr::DNAT_IPV6)),
-        (Some(A4), None)
-    );
+    assert_eq!((ct.get(attr::SNAT_IPV4), ct.get(attr::SNAT_IPV6)), (None, Some(A6)));
+    assert_eq!((ct.get(attr::DNAT_IPV4), ct.get(attr::DNAT_IPV6)), (Some(A4), None));
 }
 
 #[test]
@@ -288,19 +248,12 @@ fn labels_are_moved_in_and_copied_out() {
     set!(ct; CONNLABELS = mask.clone(), CONNLABELS_MASK = mask);
     let mut first = ct.get(attr::CONNLABELS).unwrap();
     set!(ct; CONNLABELS = Bitmask::from_words([2, 0, 0, 0]).unwrap());
-    assert_eq!(
-        first.words(),
-        [1, 0, 0, 0],
-        "not freed with the one it was copied from"
-    );
+    assert_eq!(first.words(), [1, 0, 0, 0], "not freed with the one it was copied from");
     first.clear();
     let copy = ct.clone();
     drop(ct);
     assert_eq!(copy.get(attr::CONNLABELS).unwrap().words(), [2, 0, 0, 0]);
-    assert_eq!(
-        copy.get(attr::CONNLABELS_MASK).unwrap().words(),
-        [1, 0, 0, 0]
-    );
+    assert_eq!(copy.get(attr::CONNLABELS_MASK).unwrap().words(), [1, 0, 0, 0]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Requests built from objects, and the objects that must not become one.
 
 use super::sample::{
-    ICMP, ICMPV6, TCP, UDP, V4, V6, add_icmp, add_ports, built, ipv4, ipv6, kernel_message,
-    largest, new_message, set,
+    ICMP, ICMPV6, TCP, UDP, V4, V6, add_icmp, add_ports, built, ipv4, ipv6, kernel_message, largest,
+    new_message, set,
 };
 use crate::object::{Bitmask, Conntrack, ObjectError, attr};
 use crate::sys;
@@ -32,15 +32,9 @@ fn built_objects_read_back() {
     for (ct, family) in objects {
         let message = built(&ct, family);
         let read = Conntrack::parse(message.as_bytes()).unwrap();
-        assert_eq!(
-            built_without_nat(&ct, family),
-            built_without_nat(&read, family)
-        );
+        assert_eq!(built_without_nat(&ct, family), built_without_nat(&read, family));
         let payload = Conntrack::parse_payload(&message.as_bytes()[20..], family).unwrap();
-        assert_eq!(
-            built_without_nat(&read, family),
-            built_without_nat(&payload, family)
-        );
+        assert_eq!(built_without_nat(&read, family), built_without_nat(&payload, family));
     }
 }
 
@@ -72,25 +66,16 @@ fn an_incomplete_tuple_is_never_sent() {
     assert!(incomplete(&ct));
     let mut ct = add_ports(ipv4(TCP));
     ct.unset(attr::REPL_L3PROTO);
-    assert!(
-        incomplete(&ct),
-        "the library would drop what follows the reply and succeed"
-    );
+    assert!(incomplete(&ct), "the library would drop what follows the reply and succeed");
     let mut ct = add_icmp(ipv4(ICMP), 8);
     ct.unset(attr::ICMP_ID);
     assert!(incomplete(&ct));
     let mut ct = add_ports(ipv4(TCP));
     set!(ct; MASTER_PORT_SRC = 1);
-    assert!(
-        incomplete(&ct),
-        "the library would leave the master out and succeed"
-    );
+    assert!(incomplete(&ct), "the library would leave the master out and succeed");
     let mut ct = add_ports(ipv4(TCP));
     set!(ct; ORIG_L3PROTO = V6);
-    assert!(
-        matches!(fails(&ct, V6), ObjectError::Incomplete { .. }),
-        "IPv4 addresses in an IPv6 tuple"
-    );
+    assert!(matches!(fails(&ct, V6), ObjectError::Incomplete { .. }), "IPv4 addresses in an IPv6 tuple");
 }
 
 #[test]
@@ -100,10 +85,7 @@ fn an_original_tuple_alone_is_enough() {
         ORIG_L3PROTO = V4, ORIG_IPV4_SRC = [1, 1, 1, 1].into(), ORIG_IPV4_DST = [2, 2, 2, 2].into(),
         ORIG_L4PROTO = UDP, ORIG_PORT_SRC = 1, ORIG_PORT_DST = 2, ZONE = 5);
     let mut message = built(&ct, V4);
-    let kinds: Vec<u16> = message
-        .attributes()
-        .map(|attribute| attribute.unwrap().kind)
-        .collect();
+    let kinds: Vec<u16> = message.attributes().map(|attribute| attribute.unwrap().kind).collect();
     assert_eq!(kinds, [1, 18]);
     message.rename(1, 2).unwrap();
     let read = Conntrack::parse(message.as_bytes()).unwrap();
@@ -113,18 +95,9 @@ fn an_original_tuple_alone_is_enough() {
 
 #[test]
 fn families_agree() {
-    assert!(matches!(
-        fails(&add_ports(ipv4(TCP)), V6),
-        ObjectError::InvalidValue { .. }
-    ));
-    assert!(matches!(
-        fails(&add_ports(ipv4(TCP)), 0),
-        ObjectError::InvalidValue { .. }
-    ));
-    assert!(matches!(
-        fails(&ipv4(ICMPV6), V4),
-        ObjectError::InvalidValue { .. }
-    ));
+    assert!(matches!(fails(&add_ports(ipv4(TCP)), V6), ObjectError::InvalidValue { .. }));
+    assert!(matches!(fails(&add_ports(ipv4(TCP)), 0), ObjectError::InvalidValue { .. }));
+    assert!(matches!(fails(&ipv4(ICMPV6), V4), ObjectError::InvalidValue { .. }));
 }
 
 /// What C code can do to an object, the builder must survive.
@@ -140,37 +113,19 @@ fn objects_changed_from_c_are_checked() {
     let huge = std::ptr::NonNull::new(unsafe { sys::nfct_bitmask_new(65_535) }).unwrap();
     // SAFETY: nobody else owns the mask.
     set!(ct; CONNLABELS = unsafe { Bitmask::from_raw(huge) });
-    assert!(matches!(
-        fails(&ct, V4),
-        ObjectError::InvalidValue {
-            attribute: "ATTR_CONNLABELS",
-            ..
-        }
-    ));
+    assert!(matches!(fails(&ct, V4), ObjectError::InvalidValue { attribute: "ATTR_CONNLABELS", .. }));
 
     let ct = add_icmp(ipv4(ICMP), 8);
     // SAFETY: the object is alive and the attribute is one byte. 200 makes the reply's type 255.
     unsafe { sys::nfct_set_attr_u8(ct.as_ptr(), sys::ATTR_ICMP_TYPE, 200) };
-    assert!(matches!(
-        fails(&ct, V4),
-        ObjectError::InvalidValue {
-            attribute: "ATTR_ICMP_TYPE",
-            ..
-        }
-    ));
+    assert!(matches!(fails(&ct, V4), ObjectError::InvalidValue { attribute: "ATTR_ICMP_TYPE", .. }));
 }
 
 #[test]
 fn a_mask_alone_or_of_another_size_is_refused() {
     let mut ct = add_ports(ipv4(TCP));
     set!(ct; CONNLABELS_MASK = Bitmask::new().unwrap());
-    assert!(matches!(
-        fails(&ct, V4),
-        ObjectError::InvalidValue {
-            attribute: "ATTR_CONNLABELS_MASK",
-            ..
-        }
-    ));
+    assert!(matches!(fails(&ct, V4), ObjectError::InvalidValue { attribute: "ATTR_CONNLABELS_MASK", .. }));
 }
 
 #[test]
@@ -185,10 +140,7 @@ fn a_full_message_is_refused_before_the_builder_runs() {
     let mut message = new_message(V4);
     message.put(99, &[0; 3200]).unwrap();
     let before = message.as_bytes().to_vec();
-    assert_eq!(
-        add_ports(ipv4(TCP)).append_to(&mut message),
-        Err(ObjectError::TooLarge)
-    );
+    assert_eq!(add_ports(ipv4(TCP)).append_to(&mut message), Err(ObjectError::TooLarge));
     assert_eq!(message.as_bytes(), before);
 }
 
@@ -196,15 +148,8 @@ fn a_full_message_is_refused_before_the_builder_runs() {
 fn helper_information_is_kept_and_bounded() {
     let ct = Conntrack::parse(kernel_message().as_bytes()).unwrap();
     let message = built(&ct.clone(), V4);
-    let help = message
-        .attributes()
-        .map(Result::unwrap)
-        .find(|attribute| attribute.kind == 5)
-        .unwrap();
-    let parts: Vec<_> = help
-        .nested()
-        .map(|part| part.unwrap().value.to_vec())
-        .collect();
+    let help = message.attributes().map(Result::unwrap).find(|attribute| attribute.kind == 5).unwrap();
+    let parts: Vec<_> = help.nested().map(|part| part.unwrap().value.to_vec()).collect();
     assert_eq!(parts, [b"ftp\0".to_vec(), vec![1, 2, 3, 4, 5, 6, 7]]);
 
     let bytes = with_helper_info(60_000);

@@ -1,8 +1,8 @@
 //! Bytes no kernel would send: reading them gives an answer or an error, and the process goes on.
 
 use super::sample::{
-    ICMP, ICMPV6, Random, TCP, V4, V6, add_icmp, add_ports, built, expectation, ipv4, ipv6,
-    kernel_message, largest, new_message, state_message,
+    ICMP, ICMPV6, Random, TCP, V4, V6, add_icmp, add_ports, built, expectation, ipv4, ipv6, kernel_message,
+    largest, new_message, state_message,
 };
 use crate::object::message::MessageBuf;
 use crate::object::{Conntrack, attr};
@@ -12,9 +12,7 @@ use crate::wire::validate::{self, nonsense};
 
 /// How many mutations to try; a slow checker such as valgrind asks for fewer.
 fn cases() -> usize {
-    let asked = std::env::var("NFCT_TEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
+    let asked = std::env::var("NFCT_TEST_CASES").ok().and_then(|cases| cases.parse().ok());
     asked.unwrap_or(200_000)
 }
 
@@ -30,9 +28,7 @@ pub(super) fn parse_expectation(bytes: &[u8]) -> Result<(), Malformed> {
     let message = validate::expectation_message(bytes)?;
     let mut aligned = vec![0u64; message.len() / 8 + 2];
     // SAFETY: the words hold at least as many bytes as the message, and do not overlap it.
-    unsafe {
-        std::ptr::copy_nonoverlapping(message.as_ptr(), aligned.as_mut_ptr().cast(), message.len())
-    };
+    unsafe { std::ptr::copy_nonoverlapping(message.as_ptr(), aligned.as_mut_ptr().cast(), message.len()) };
     // SAFETY: takes nothing, returns an owned object or NULL.
     let expectation = unsafe { sys::nfexp_new() };
     assert!(!expectation.is_null());
@@ -51,21 +47,9 @@ fn corpus() -> Vec<Vec<u8>> {
         built(&add_icmp(ipv4(ICMP), 8), V4),
         built(&add_icmp(ipv6(ICMPV6), 128), V6),
         state_message(132, 3, &[(1, &[3]), (2, &[1, 2, 3, 4]), (3, &[5, 6, 7, 8])]),
-        state_message(
-            33,
-            2,
-            &[
-                (1, &[3]),
-                (2, &[1]),
-                (3, &[1, 2, 3, 4, 5, 6, 7, 8]),
-                (4, &[]),
-            ],
-        ),
+        state_message(33, 2, &[(1, &[3]), (2, &[1]), (3, &[1, 2, 3, 4, 5, 6, 7, 8]), (4, &[])]),
     ];
-    messages
-        .iter()
-        .map(|message| message.as_bytes().to_vec())
-        .collect()
+    messages.iter().map(|message| message.as_bytes().to_vec()).collect()
 }
 
 /// Changes a message in one of the ways bytes go wrong.
@@ -79,11 +63,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
         4 => bytes.insert(at, random.next() as u8),
         // A type or a length of an attribute, which are four-aligned.
         5 => set16(bytes, at & !3, random.below(40) as u16),
-        6 => set16(
-            bytes,
-            (at & !3) + 2,
-            random.below(32) as u16 | ((random.next() as u16) & 0x8000),
-        ),
+        6 => set16(bytes, (at & !3) + 2, random.below(32) as u16 | ((random.next() as u16) & 0x8000)),
         _ => {
             let from = at & !3;
             let end = (from + 4 * (1 + random.below(8))).min(bytes.len());
@@ -112,21 +92,9 @@ fn fix_length(bytes: &mut [u8]) {
 
 /// Reads everything there is, so that a checker sees what the parser stored.
 fn read_all(ct: &Conntrack) {
-    let _ = (
-        ct.get(attr::SECCTX),
-        ct.get(attr::HELPER_NAME),
-        ct.get(attr::CONNLABELS),
-    );
-    let _ = (
-        ct.get(attr::ORIG_IPV4_SRC),
-        ct.get(attr::ORIG_IPV6_DST),
-        ct.get(attr::TIMESTAMP_STOP),
-    );
-    let _ = (
-        ct.get(attr::ICMP_TYPE),
-        ct.get(attr::REPL_PORT_DST),
-        ct.get(attr::DCCP_HANDSHAKE_SEQ),
-    );
+    let _ = (ct.get(attr::SECCTX), ct.get(attr::HELPER_NAME), ct.get(attr::CONNLABELS));
+    let _ = (ct.get(attr::ORIG_IPV4_SRC), ct.get(attr::ORIG_IPV6_DST), ct.get(attr::TIMESTAMP_STOP));
+    let _ = (ct.get(attr::ICMP_TYPE), ct.get(attr::REPL_PORT_DST), ct.get(attr::DCCP_HANDSHAKE_SEQ));
     for family in [V4, V6] {
         let _ = ct.clone().append_to(&mut new_message(family));
     }
@@ -155,11 +123,7 @@ fn mutated_connections_do_no_harm() {
         let payload = bytes.get(20..).unwrap_or_default();
         let _ = Conntrack::parse_payload(payload, if random.below(2) == 0 { V4 } else { V6 });
     }
-    assert!(
-        good > cases() / 50,
-        "{good} of {}: the mutations are too rough to reach the parser",
-        good + bad
-    );
+    assert!(good > cases() / 50, "{good} of {}: the mutations are too rough to reach the parser", good + bad);
     assert!(bad > cases() / 50, "{bad}");
 }
 
@@ -232,9 +196,7 @@ fn well_formed_nonsense_does_no_harm() {
         fix_length(&mut bytes);
         read_all(&parse(&bytes).unwrap());
 
-        let mut bytes = MessageBuf::new(0x200, 0, any_family(&mut random), 0)
-            .as_bytes()
-            .to_vec();
+        let mut bytes = MessageBuf::new(0x200, 0, any_family(&mut random), 0).as_bytes().to_vec();
         bytes.extend(nonsense::expectation(&mut |end| random.below(end)));
         fix_length(&mut bytes);
         parse_expectation(&bytes).unwrap();
