@@ -145,6 +145,9 @@ impl Handle {
     /// for a change of a single part. The kernel applies parts one after the other, so when one is
     /// refused, earlier ones may have been applied.
     ///
+    /// The entry is found by its original tuple and zone. The kernel does not look at the id here,
+    /// so a new flow with the same tuple is changed like the old one.
+    ///
     /// # Errors
     /// [`Error::InvalidInput`] before anything is sent, as for NAT or a master;
     /// [`Error::NotFound`]; [`Error::Busy`] for status bits or a helper that cannot be changed;

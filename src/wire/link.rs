@@ -13,6 +13,8 @@ use crate::error::{Error, Failure};
 const NLMSG_HEADER: usize = 16;
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers.
 const BUFFER: usize = 32 << 10;
+/// A wait that nobody sees the end of, and that no clock overflows by.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Attributes behind an error message (`enum nlmsgerr_attrs`).
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
@@ -149,7 +151,7 @@ impl Link {
 
     /// The next part of the answer to request `seq`.
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
-        let deadline = Instant::now() + self.patience;
+        let mut deadline = None;
         loop {
             while let Some(message) = self.next_in_buffer()? {
                 if let Some(answer) = self.answer_to(seq, message)? {
@@ -159,8 +161,13 @@ impl Link {
                     return Ok(answer);
                 }
             }
-            self.fill(deadline)?;
+            // The clock is asked only when there is something to wait for.
+            self.fill(*deadline.get_or_insert_with(|| self.deadline()))?;
         }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.patience.min(FOR_EVER)
     }
 
     /// Receives a datagram of the kernel's.
