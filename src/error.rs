@@ -95,28 +95,39 @@ pub enum Error {
     Object(#[from] ObjectError),
 }
 
+/// The failure in an error that has one, borrowed as the error is.
+macro_rules! match_failure {
+    ($error:expr) => {
+        match $error {
+            Error::NotFound(failure)
+            | Error::Exists(failure)
+            | Error::PermissionDenied(failure)
+            | Error::FixedTimeout(failure)
+            | Error::TableFull(failure)
+            | Error::Dying(failure)
+            | Error::Busy(failure)
+            | Error::LabelsOff(failure)
+            | Error::Unsupported(failure)
+            | Error::Refused(failure)
+            | Error::TimedOut(failure)
+            | Error::Overrun(failure)
+            | Error::Interrupted(failure)
+            | Error::Malformed { failure, .. }
+            | Error::System(failure) => Some(failure),
+            Error::InvalidInput(_) | Error::NoUnusedZone { .. } | Error::Object(_) => None,
+        }
+    };
+}
+
 impl Error {
     /// The failure behind a variant that has one.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::NotFound(failure)
-            | Self::Exists(failure)
-            | Self::PermissionDenied(failure)
-            | Self::FixedTimeout(failure)
-            | Self::TableFull(failure)
-            | Self::Dying(failure)
-            | Self::Busy(failure)
-            | Self::LabelsOff(failure)
-            | Self::Unsupported(failure)
-            | Self::Refused(failure)
-            | Self::TimedOut(failure)
-            | Self::Overrun(failure)
-            | Self::Interrupted(failure)
-            | Self::Malformed { failure, .. }
-            | Self::System(failure) => Some(failure),
-            Self::InvalidInput(_) | Self::NoUnusedZone { .. } | Self::Object(_) => None,
-        }
+        match_failure!(self)
+    }
+
+    fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match_failure!(self)
     }
 
     /// The errno that the kernel gave, if it gave one.
@@ -125,15 +136,20 @@ impl Error {
         self.failure().and_then(Failure::raw_os_error)
     }
 
-    /// The same error of another operation: one that failed because a step of it did.
-    pub(crate) fn recast(self, operation: Operation) -> Self {
-        let recast = |failure: Failure| failure.recast(operation);
-        match self {
-            Self::NotFound(failure) => Self::NotFound(recast(failure)),
-            Self::PermissionDenied(failure) => Self::PermissionDenied(recast(failure)),
-            Self::Refused(failure) => Self::Refused(recast(failure)),
-            other => other,
+    /// The same error, of another operation of which it was a step.
+    pub(crate) fn recast(mut self, operation: Operation) -> Self {
+        if let Some(failure) = self.failure_mut() {
+            failure.0.operation = operation;
         }
+        self
+    }
+
+    /// The same error, of another object.
+    pub(crate) fn about(mut self, object: Object) -> Self {
+        if let Some(failure) = self.failure_mut() {
+            failure.0.object = object;
+        }
+        self
     }
 
     /// What an errno means in answer to a request.
@@ -187,11 +203,6 @@ impl Failure {
     /// With the kernel's own words.
     pub(crate) fn with_message(mut self, message: Option<&str>) -> Self {
         self.0.message = message.map(Box::from);
-        self
-    }
-
-    fn recast(mut self, operation: Operation) -> Self {
-        self.0.operation = operation;
         self
     }
 

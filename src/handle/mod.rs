@@ -1,5 +1,6 @@
 //! The handle: a connection to the connection tracking of one network namespace.
 
+mod batch;
 mod delete;
 mod dump;
 mod flush;
@@ -159,19 +160,7 @@ impl Handle {
     }
 
     fn write(&mut self, operation: Operation, flow: &Flow) -> Result<()> {
-        let (purpose, flags) = match operation {
-            Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
-            Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
-            _ => (Purpose::Update, 0),
-        };
-        flow.check(purpose)?;
-        let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
-        // An existing entry is looked up by its original tuple, so its zone is that direction's.
-        let zones = match purpose {
-            Purpose::Create => Zones::Exact(flow.zone),
-            Purpose::Update => Zones::of_original(flow.zone),
-        };
-        encode::flow(&mut request, flow, zones)?;
+        let mut request = write_request(operation, flow)?;
         self.transact(&mut request, &|| Failure::new(operation, Object::Flow(flow.key())))
     }
 
@@ -198,6 +187,24 @@ impl Handle {
             }
         }
     }
+}
+
+/// The request that creates or updates an entry.
+fn write_request(operation: Operation, flow: &Flow) -> Result<MessageBuf> {
+    let (purpose, flags) = match operation {
+        Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
+        Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
+        _ => (Purpose::Update, 0),
+    };
+    flow.check(purpose)?;
+    let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
+    // An existing entry is looked up by its original tuple, so its zone is that direction's.
+    let zones = match purpose {
+        Purpose::Create => Zones::Exact(flow.zone),
+        Purpose::Update => Zones::of_original(flow.zone),
+    };
+    encode::flow(&mut request, flow, zones)?;
+    Ok(request)
 }
 
 /// Flags of a request that ends in a verdict.

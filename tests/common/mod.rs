@@ -1,5 +1,5 @@
 //! A network namespace for a test, and what tests do in it.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 use std::fs;
 use std::io::Write;
@@ -99,4 +99,24 @@ pub fn tuples(flows: &[Flow]) -> Vec<String> {
     let mut tuples = flows.iter().map(|flow| flow.key().to_string()).collect::<Vec<_>>();
     tuples.sort();
     tuples
+}
+
+/// Runs `work` on this thread without capabilities, then gives them back.
+pub fn without_rights(work: impl FnOnce()) {
+    let header = [0x2008_0522_u32, 0];
+    let mut saved = [0u32; 6];
+    let mut reduced;
+    // SAFETY: version 3 of the capability interface: a header of two words, data of six.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), saved.as_mut_ptr()) }, 0);
+    reduced = saved;
+    // The effective set: words 0 and 3.
+    (reduced[0], reduced[3]) = (0, 0);
+    // SAFETY: as above; capset(2) only reads. Only this thread is changed.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), reduced.as_ptr()) }, 0);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    // SAFETY: as above; the permitted set was kept, so the effective one can be restored.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), saved.as_ptr()) }, 0);
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
 }
