@@ -311,6 +311,8 @@ pub enum Object {
     Reply(Key),
     /// The entries of one family, or all.
     Table(Option<Family>),
+    /// Statistics of the table.
+    Statistics,
     /// A network namespace.
     Namespace(PathBuf),
 }
@@ -323,6 +325,7 @@ impl fmt::Display for Object {
             Self::Reply(key) => write!(f, "the flow with reply {key}"),
             Self::Table(None) => f.write_str("the table"),
             Self::Table(Some(family)) => write!(f, "the {family} entries"),
+            Self::Statistics => f.write_str("statistics"),
             Self::Namespace(path) => write!(f, "network namespace {}", path.display()),
         }
     }

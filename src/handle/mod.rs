@@ -5,6 +5,7 @@ mod delete;
 mod dump;
 mod flush;
 mod get;
+mod statistics;
 mod zones;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::{Flow, Purpose};
