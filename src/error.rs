@@ -381,6 +381,15 @@ pub enum InputError {
         /// The protocol of the flow.
         flow: Protocol,
     },
+    /// A protocol state that has no name here, such as a newer kernel may report. Neither the C
+    /// library nor the kernels known to it take one.
+    #[error("there is no {protocol} state {state}")]
+    UnknownState {
+        /// The protocol that the state belongs to.
+        protocol: Protocol,
+        /// Its number.
+        state: u8,
+    },
     /// A flow to be created has no timeout; the kernel has no default for it.
     #[error("a new flow needs a timeout")]
     MissingTimeout,
