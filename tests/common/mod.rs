@@ -154,3 +154,16 @@ pub fn kernel_since(major: u32, minor: u32, what: &str) -> bool {
     }
     known
 }
+
+/// How many entries the table holds; where that is more than `most`, says that the test is skipped.
+pub fn table_limit(most: u32) -> Option<u32> {
+    let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").expect("the limit");
+    let limit = text.trim().parse().unwrap_or(u32::MAX);
+    if limit > most {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED {test}: a table of {limit} entries is too large to fill");
+        return None;
+    }
+    Some(limit)
+}
