@@ -173,7 +173,7 @@ fn n09_a_zone_is_listed_by_one_request_that_the_kernel_filters() {
     if !kernel_since(6, 8, "the kernel's filter by zone") {
         return;
     }
-    drop(handle.dump().zone(10).entries().unwrap());
+    let _ = handle.dump().zone(10).entries().unwrap();
     let messages = tap::drain(&handle);
     assert_eq!(messages.len(), wanted.len(), "the kernel sends the entries of the zone and no other");
     let filtered = libc::NLM_F_DUMP_FILTERED as u16;

@@ -24,7 +24,7 @@ pub fn requests<T>(handle: &mut Handle, work: impl FnOnce(&mut Handle) -> T) -> 
 }
 
 fn own_request(handle: &mut Handle) -> u32 {
-    drop(handle.dump().entries().expect("a dump"));
+    let _ = handle.dump().entries().expect("a dump");
     waiting(handle).expect("an answer").seq
 }
 
