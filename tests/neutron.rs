@@ -193,7 +193,8 @@ fn n09_memory_does_not_grow_with_the_table() {
     };
     let (small, large) = (count(100), count(10_000));
     assert_eq!(small, large, "bytes held at most while listing");
-    assert!(large < 4096, "{large}");
+    // The handle's own buffer does for all; an entry is not worth an allocation.
+    assert!(large < 512, "{large}");
 }
 
 #[test]

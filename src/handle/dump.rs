@@ -147,19 +147,20 @@ impl Iterator for Entries<'_> {
     type Item = Result<Flow>;
 
     fn next(&mut self) -> Option<Result<Flow>> {
+        let family = self.filter.family;
+        let failure = || Failure::new(Operation::Dump, Object::Table(family));
         loop {
             let seq = self.seq?;
-            let failure = Failure::new(Operation::Dump, Object::Table(self.filter.family));
             let last = match self.handle.link.answer(seq) {
                 Ok(Answer::Message(message)) => match decode::flow(self.handle.link.bytes(message)) {
                     Ok(flow) if self.filter.matches(&flow) => return Some(Ok(flow)),
                     Ok(_) => continue,
-                    Err(malformed) => return Some(Err(Error::Malformed { failure, malformed })),
+                    Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
                 },
                 Ok(Answer::Done) => None,
-                Ok(Answer::Interrupted) => Some(Error::Interrupted(failure)),
-                Ok(Answer::Refused { errno, message }) => Some(refused(failure, errno, message)),
-                Err(fault) => Some(fault.during(failure)),
+                Ok(Answer::Interrupted) => Some(Error::Interrupted(failure())),
+                Ok(Answer::Refused { errno, message }) => Some(refused(failure(), errno, message)),
+                Err(fault) => Some(fault.during(failure())),
             };
             self.seq = None;
             return last.map(Err);
