@@ -395,6 +395,15 @@ pub enum InputError {
         /// The protocol of the flow.
         flow: Protocol,
     },
+    /// A protocol state that has no name here, such as a newer kernel may report. Neither the C
+    /// library nor the kernels known to it take one.
+    #[error("there is no {protocol} state {state}")]
+    UnknownState {
+        /// The protocol that the state belongs to.
+        protocol: Protocol,
+        /// Its number.
+        state: u8,
+    },
     /// A flow to be created has no timeout; the kernel has no default for it.
     #[error("a new flow needs a timeout")]
     MissingTimeout,
@@ -446,6 +455,32 @@ mod tests {
             "cannot delete tcp 1.1.1.1:1 -> 2.2.2.2:2 in zone 10 \
              (No such file or directory, os error 2): no such entry"
         );
+    }
+
+    /// Some of these, such as an entry that is dying, last too short a time to be met on purpose.
+    #[test]
+    fn every_errno_with_a_meaning_has_its_variant() {
+        let of = |operation, errno| {
+            let failure = Failure::new(operation, Object::Table(None)).with_errno(errno);
+            let error = Error::from_kernel(failure.clone());
+            assert_eq!(error.failure(), Some(&failure));
+            assert_eq!(error.raw_os_error(), Some(errno));
+            error
+        };
+        let update = |errno| of(Operation::Update, errno);
+        assert!(matches!(update(libc::ENOENT), Error::NotFound(_)));
+        assert!(matches!(update(libc::EEXIST), Error::Exists(_)));
+        assert!(matches!(update(libc::EPERM), Error::PermissionDenied(_)));
+        assert!(matches!(update(libc::EACCES), Error::PermissionDenied(_)));
+        assert!(matches!(update(libc::ETIME), Error::Dying(_)));
+        assert!(matches!(update(libc::EBUSY), Error::Busy(_)));
+        assert!(matches!(update(libc::ENOSPC), Error::LabelsOff(_)));
+        assert!(matches!(update(libc::EOPNOTSUPP), Error::Unsupported(_)));
+        assert!(matches!(update(libc::EINVAL), Error::Refused(_)));
+        // Only what makes an entry can find the table full.
+        assert!(matches!(of(Operation::Create, libc::ENOMEM), Error::TableFull(_)));
+        assert!(matches!(of(Operation::CreateOrUpdate, libc::ENOMEM), Error::TableFull(_)));
+        assert!(matches!(update(libc::ENOMEM), Error::Refused(_)));
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn without_rights_every_verdict_says_so_at_once() {
     let mut handle = require_kernel!();
     let flow = flow(tcp("10.0.0.1:1", "10.0.0.2:2"));
     handle.create(&flow).expect("created");
-    common::without_rights(|| {
+    common::rights::without_rights(|| {
         let flows: Vec<Flow> = (0..100).map(numbered).collect();
         let start = std::time::Instant::now();
         let denied = |(_, verdict): (_, Result<()>)| matches!(verdict, Err(Error::PermissionDenied(_)));

@@ -45,7 +45,7 @@ impl Report {
             "\n{entries} entries, medians of {} runs",
             self.rows.first().map_or(0, |(_, all)| all.len())
         );
-        println!("{:34} {:>10} {:>12} {:>10}  {}", "", "ns/entry", "total ms", "peak KiB", "ratio to peer");
+        println!("{:34} {:>10} {:>12} {:>10}  ratio to peer", "", "ns/entry", "total ms", "peak KiB");
         for (name, samples) in &self.rows {
             let median = self.median(name);
             let count = samples.first().map_or(0, |sample| sample.entries);

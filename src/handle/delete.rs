@@ -33,8 +33,9 @@ impl Handle {
     ///
     /// It is deleted only if it is the very entry that the key names. The id of a key that came
     /// from a [`Flow`](crate::Flow) of the kernel's goes along, and the kernel spares a new flow that
-    /// took over the tuple. A key without an id is looked up first: the entry must have this tuple
-    /// as its original tuple, and this zone, and its id then goes along.
+    /// took over the tuple, as far as the [id](crate::Flow#structfield.id) tells the two apart. A key
+    /// without an id is looked up first: the entry must have this tuple as its original tuple, and
+    /// this zone, and its id then goes along.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such entry, or another with the same tuple;

@@ -150,9 +150,10 @@ impl Iterator for Entries<'_> {
     type Item = Result<Flow>;
 
     fn next(&mut self) -> Option<Result<Flow>> {
+        let family = self.filter.family;
+        let failure = || Failure::new(Operation::Dump, Object::Table(family));
         loop {
             let seq = self.seq?;
-            let failure = || Failure::new(Operation::Dump, Object::Table(self.filter.family));
             let last = match self.handle.link.answer(seq) {
                 Ok(Answer::Message(message)) => match decode::flow(self.handle.link.bytes(message)) {
                     Ok(flow) if self.filter.matches(&flow) => return Some(Ok(flow)),

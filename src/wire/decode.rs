@@ -348,3 +348,6 @@ fn synproxy(nest: Attribute<'_>) -> Result<SynProxy> {
     }
     Ok(synproxy)
 }
+
+#[cfg(test)]
+mod tests;
