@@ -1,6 +1,6 @@
 //! What a request must be before it is sent.
 
-use super::{DccpInfo, Flow, NatTarget, ProtoInfo, SctpInfo, TcpInfo};
+use super::{DccpInfo, DccpRole, Flow, NatTarget, ProtoInfo, SctpInfo, TcpInfo};
 use crate::error::InputError;
 use crate::proto::{DccpState, Family, Protocol, SctpState, TcpState};
 
@@ -69,7 +69,8 @@ impl Flow {
         let unknown = match self.proto_info {
             Some(ProtoInfo::Tcp(TcpInfo { state: Some(TcpState::Other(number)), .. }))
             | Some(ProtoInfo::Sctp(SctpInfo { state: Some(SctpState::Other(number)), .. }))
-            | Some(ProtoInfo::Dccp(DccpInfo { state: Some(DccpState::Other(number)), .. })) => number,
+            | Some(ProtoInfo::Dccp(DccpInfo { state: Some(DccpState::Other(number)), .. }))
+            | Some(ProtoInfo::Dccp(DccpInfo { role: Some(DccpRole::Other(number)), .. })) => number,
             _ => return Ok(()),
         };
         Err(InputError::UnknownState { protocol, state: unknown })
