@@ -326,8 +326,8 @@ pub struct Key {
     pub tuple: Tuple,
     /// The zone of the entry.
     pub zone: Zone,
-    /// The kernel's [id](crate::Flow#structfield.id) of the entry, by which it is told from a later
-    /// one with the same tuple.
+    /// The [kernel's id](crate::Flow#structfield.id) of the entry, which tells it from a later one
+    /// with the same tuple.
     pub id: Option<u32>,
 }
 

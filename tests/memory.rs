@@ -1,44 +1,13 @@
-//! A dump takes the same memory however long the table is. Alone in its program: everything that
-//! is allocated here is counted.
+//! A dump takes the same memory however long the table is. Alone in its program: the memory of the
+//! process is measured.
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
+use common::memory::{Counting, peak};
 use common::numbered;
 
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(now, Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Bytes that `work` had allocated at its worst, beyond what there was before.
-fn peak(work: impl FnOnce()) -> usize {
-    let before = NOW.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    work();
-    PEAK.load(Relaxed) - before
-}
+static MEMORY: Counting = Counting;
 
 /// The most memory of the process that was ever resident, in KiB.
 fn most_resident() -> usize {
@@ -58,7 +27,7 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
         }
         expected = entries;
         let before = most_resident();
-        *peak_of = peak(|| {
+        (*peak_of, ()) = peak(|| {
             let mut count = 0;
             for flow in handle.dump().entries().expect("a dump") {
                 flow.expect("an entry");
@@ -73,7 +42,7 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     assert!(peaks[1] < 64 << 10, "{peaks:?} bytes");
 
     // Nor does looking for zones.
-    let zones = peak(|| assert_eq!(handle.find_unused_zone(0..=10).expect("a zone"), 1));
+    let (zones, ()) = peak(|| assert_eq!(handle.find_unused_zone(0..=10).expect("a zone"), 1));
     assert!(zones < 64 << 10, "{zones} bytes");
     handle.flush().expect("flushed");
 }

@@ -235,21 +235,42 @@ fn an_abandoned_dump_whose_rest_is_lost_is_waited_for_once() {
     handle.delete(numbered(5).original).expect("deleted");
 }
 
+/// More than go in one batch.
+const MANY: u32 = 600;
+
 /// `delete_all` stops at the first answer that does not come: the rest would wait as long each.
 #[test]
 fn after_a_lost_answer_the_rest_is_not_tried() {
     let mut handle = require_kernel!();
-    let flows = (0..5).map(numbered).collect::<Vec<_>>();
-    flows.iter().for_each(|flow| handle.create(flow).expect("created"));
+    (0..MANY).for_each(|number| handle.create(&numbered(number)).expect("created"));
     let keys = all(&mut handle);
     unanswered(&mut handle, |handle| {
         let outcome = handle.delete_all(&keys).expect("an outcome");
-        assert_eq!((outcome.deleted.len(), outcome.already_gone.len(), outcome.failed.len()), (0, 0, 5));
+        assert_eq!((outcome.deleted.len(), outcome.already_gone.len()), (0, 0));
+        assert_eq!(outcome.failed.len(), keys.len());
         assert!(outcome.failed.iter().all(|(_, error)| matches!(error, Error::TimedOut(_))));
     });
-    // The first request was carried out all the same.
+    // The first batch was carried out all the same.
     let outcome = handle.delete_all(&keys).expect("an outcome");
-    assert_eq!((outcome.deleted.len(), outcome.already_gone.len(), outcome.failed.len()), (4, 1, 0));
+    assert!(!outcome.deleted.is_empty() && !outcome.already_gone.is_empty() && outcome.is_complete());
+    assert_eq!(outcome.deleted.len() + outcome.already_gone.len(), keys.len());
+}
+
+/// Only the batch whose answers were lost has no verdict.
+#[test]
+fn after_an_overrun_the_next_batch_is_answered() {
+    let mut handle = require_kernel!();
+    (0..MANY).for_each(|number| handle.create(&numbered(number)).expect("created"));
+    let keys = all(&mut handle);
+    let begin = Instant::now();
+    overrun(socket_of(&handle).as_fd());
+    raw::set_option(handle.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 100_000);
+    let outcome = handle.delete_all(&keys).expect("an outcome");
+    assert!(!outcome.deleted.is_empty() && !outcome.failed.is_empty());
+    assert!(outcome.failed.iter().all(|(_, error)| matches!(error, Error::Overrun(_))));
+    assert_eq!(outcome.deleted.len() + outcome.failed.len(), keys.len());
+    assert_eq!(all(&mut handle), [], "and those without a verdict were deleted, too");
+    assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
 }
 
 #[test]

@@ -49,11 +49,10 @@ pub struct Flow {
     pub reply: Tuple,
     /// The zone. Part of what identifies the flow.
     pub zone: Zone,
-    /// The kernel's id of the entry. Reported only.
+    /// The kernel's id of the entry: a hash of its tuple and of its place in memory. Reported only.
     ///
-    /// It is computed from the tuple and from where in memory the entry is. A later entry with the
-    /// same tuple has another one, unless it was put in the very place of the earlier one, as may
-    /// happen when it is made right afterwards.
+    /// A later entry with the same tuple has another id, except when the kernel put it in the very
+    /// same place. It does so where nothing else was created since the old entry was removed.
     #[doc(alias = "ATTR_ID")]
     pub id: Option<u32>,
     /// What has happened to the flow. In a request the kernel refuses or ignores most changes: see

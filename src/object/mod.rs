@@ -6,7 +6,7 @@ mod build;
 mod conntrack;
 mod error;
 mod label;
-mod message;
+pub(crate) mod message;
 mod parse;
 mod rules;
 #[cfg(test)]
