@@ -78,6 +78,10 @@ pub enum Error {
         /// What was wrong with the message.
         malformed: Malformed,
     },
+    /// The C library's handle may hold the answer to an earlier query, and would take it for the
+    /// answer to this one; nothing was sent. See [`Session`](crate::object::Session#out-of-step).
+    #[error("{0}: out of step with the kernel; the session has to be reopened")]
+    OutOfStep(Failure),
     /// A system call failed that has nothing to do with connection tracking, as one does when no
     /// file descriptor is left.
     #[error("{0}")]
@@ -114,6 +118,7 @@ impl Error {
             | Self::Overrun(failure)
             | Self::Interrupted(failure)
             | Self::Malformed { failure, .. }
+            | Self::OutOfStep(failure)
             | Self::System(failure) => Some(failure),
             Self::InvalidInput(_) | Self::NoUnusedZone { .. } | Self::Object(_) => None,
         }
@@ -270,6 +275,8 @@ pub enum Operation {
     Flush,
     /// Listing entries.
     Dump,
+    /// Receiving events.
+    Listen,
 }
 
 impl fmt::Display for Operation {
@@ -284,6 +291,7 @@ impl fmt::Display for Operation {
             Self::Delete => "delete",
             Self::Flush => "flush",
             Self::Dump => "dump",
+            Self::Listen => "receive events from",
         })
     }
 }
@@ -405,6 +413,9 @@ pub enum InputError {
     /// A status filter without a bit to look at.
     #[error("a status filter needs at least one bit in its mask")]
     EmptyStatusMask,
+    /// A filter that lets everything pass, where everything has to be asked for by its own name.
+    #[error("the filter lets everything pass")]
+    EmptyFilter,
     /// A filter value with bits outside its mask matches nothing.
     #[error("the value {value:#x} has bits outside the mask {mask:#x}: nothing can match")]
     ValueOutsideMask {

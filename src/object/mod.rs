@@ -3,12 +3,17 @@
 pub mod attr;
 
 mod build;
+mod callback;
 mod conntrack;
 mod error;
+mod handle;
+mod key;
 mod label;
 mod message;
 mod parse;
 mod rules;
+mod session;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +22,5 @@ pub use conntrack::Conntrack;
 pub use error::ObjectError;
 pub use label::Bitmask;
 pub(crate) use message::MessageBuf;
+pub use session::Session;
+pub use subscription::{EventType, Subscription};
