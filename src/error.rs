@@ -358,6 +358,9 @@ pub enum InputError {
     /// Ports were given for a protocol that has none.
     #[error("{0} has no ports")]
     NoPorts(Protocol),
+    /// ICMP fields were given for a protocol that has none.
+    #[error("{0} has no ICMP fields")]
+    NoIcmp(Protocol),
     /// Ports were to be translated for a protocol for which the request cannot say so (only TCP
     /// and UDP ports are carried).
     #[error("ports of {0} cannot be translated on request, only those of TCP and UDP")]

@@ -11,6 +11,7 @@ pub mod object;
 mod proto;
 mod status;
 mod tuple;
+mod tuple_filter;
 pub(crate) mod wire;
 mod zone;
 
@@ -27,5 +28,6 @@ pub use netns::Namespace;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};
+pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;
 pub use zone::{Zone, ZoneSet};
