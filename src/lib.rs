@@ -21,7 +21,7 @@ pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
 };
-pub use handle::{Dump, Entries, Handle, Outcome};
+pub use handle::{Dump, Entries, Flush, Handle, Outcome};
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;

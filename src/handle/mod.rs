@@ -2,6 +2,7 @@
 
 mod delete;
 mod dump;
+mod filter;
 mod flush;
 mod get;
 mod zones;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub use flush::Flush;
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::{Flow, Purpose};
