@@ -5,7 +5,7 @@ use netfilter_conntrack::{Handle, Layer4, Protocol, Status, Tuple, Zone};
 use crate::common::{flow, ip};
 
 /// Flows that differ in everything that can be filtered by.
-pub fn populate(handle: &mut Handle) {
+pub(crate) fn populate(handle: &mut Handle) {
     let zones = [Zone::DEFAULT, Zone::new(10), Zone::original_only(10), Zone::reply_only(11)];
     for (round, zone) in zones.into_iter().enumerate() {
         let round = round as u16;

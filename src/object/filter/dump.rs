@@ -180,9 +180,15 @@ impl DumpFilter {
         Ok(())
     }
 
-    /// Finds out whether the library can build the request, and what is in it.
+    /// Finds out whether the library can build the request.
     pub(super) fn preflight(&self) -> Result<(), ObjectError> {
-        self.raw.append_to(&mut MessageBuf::new(0, 0, 0, 0))
+        self.append_to(&mut MessageBuf::new(0, 0, 0, 0))
+    }
+
+    /// Adds the filter to a request for a listing.
+    #[doc(alias = "nfct_nlmsg_build_filter")]
+    pub(super) fn append_to(&self, message: &mut MessageBuf) -> Result<(), ObjectError> {
+        self.raw.append_to(message)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -65,3 +65,41 @@ impl Raw {
 pub(super) fn unsupported(what: &'static str) -> ObjectError {
     ObjectError::Unsupported { what, needs: "1.1.0" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::DumpFilter;
+    use crate::wire::attr::Attribute;
+    use crate::{Family, Protocol, TupleFilter};
+
+    /// What the library asks the kernel to compare of a tuple (`CTA_FILTER_ORIG_FLAGS`).
+    fn flags(tuple: TupleFilter, family: Family) -> u32 {
+        let mut filter = DumpFilter::new().unwrap();
+        filter.family(family).unwrap();
+        filter.tuple(tuple).unwrap();
+        let mut message = MessageBuf::new(uapi::CT_GET, 0, 0, 0);
+        filter.append_to(&mut message).unwrap();
+        let is_filter = |attribute: &Attribute<'_>| attribute.kind == uapi::cta::FILTER;
+        let nest = message.attributes().map(Result::unwrap).find(is_filter).expect("CTA_FILTER");
+        let flags = nest.nested().map(Result::unwrap).find(|attribute| attribute.kind == 1).unwrap();
+        u32::from_ne_bytes(flags.value.try_into().unwrap())
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_what_it_compares_rightly() {
+        if !Support::get().unwrap().tuple {
+            return;
+        }
+        let [src, dst, proto, src_port, dst_port] = [1 << 0, 1 << 1, 1 << 3, 1 << 4, 1 << 5];
+        let any = TupleFilter::new;
+        let (v4, v6) = ("10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
+        let tcp = any().protocol(Protocol::TCP).src_port(1).dst_port(2);
+        assert_eq!(flags(tcp.src(v4).dst(v4), Family::Ipv4), src | dst | proto | src_port | dst_port);
+        assert_eq!(flags(tcp.src(v6).dst(v6), Family::Ipv6), proto | src_port | dst_port);
+        assert_eq!(flags(any().src(v6), Family::Ipv6), 0);
+        assert_eq!(flags(any().dst_port(2), Family::Ipv4), 0);
+        assert_eq!(flags(any().protocol(Protocol::SCTP).dst_port(2), Family::Ipv4), proto);
+        assert_eq!(flags(any().protocol(Protocol::ICMP).icmp_id(2), Family::Ipv4), proto);
+    }
+}
