@@ -12,7 +12,7 @@ use netfilter_conntrack::Handle;
 fn an_entry_made_again_can_have_the_id_of_the_old_one() {
     let mut handle = require_kernel!();
     let again = flow(tcp("1.1.1.1:1", "2.2.2.2:2"));
-    let mut id = |handle: &mut Handle| {
+    let id = |handle: &mut Handle| {
         handle.create(&again).expect("created");
         let id = handle.get(&again).expect("found").id;
         handle.delete_by_tuple(&again).expect("deleted");
