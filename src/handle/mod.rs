@@ -3,6 +3,7 @@
 mod batch;
 mod delete;
 mod dump;
+mod filter;
 mod flush;
 mod get;
 mod statistics;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub use flush::Flush;
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
