@@ -6,6 +6,7 @@ mod flow;
 mod handle;
 mod kernel;
 mod label;
+pub mod message;
 mod netns;
 pub mod object;
 mod proto;

@@ -155,8 +155,8 @@ impl Handle {
         let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
         // An existing entry is looked up by its original tuple, so its zone is that direction's.
         let zones = match purpose {
-            Purpose::Create => Zones::Exact(flow.zone),
             Purpose::Update => Zones::of_original(flow.zone),
+            Purpose::Create | Purpose::Describe => Zones::Exact(flow.zone),
         };
         encode::flow(&mut request, flow, zones)?;
         self.transact(&mut request, &|| Failure::new(operation, Object::Flow(flow.key())))
