@@ -61,7 +61,8 @@ fn thousands_of_entries_are_read_alike() {
         handle.create(&flow).expect("created");
     }
     let dump = Raw::open(0).dump();
-    assert_eq!(dump.iter().map(|message| by_both(message)).count(), 4000);
+    assert_eq!(dump.len(), 4000);
+    dump.iter().for_each(|message| drop(by_both(message)));
 }
 
 #[test]

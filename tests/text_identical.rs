@@ -58,7 +58,7 @@ fn formats() -> Vec<(TextFormat<'static>, [c_uint; 3])> {
                 if let Some(event) = event {
                     format = format.event(event);
                 }
-                formats.push((format, [number.cast_unsigned(), output, flags]));
+                formats.push((format, [number as c_uint, output, flags]));
             }
         }
     }

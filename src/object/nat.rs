@@ -37,10 +37,7 @@ impl Conntrack {
     pub fn setup_original(&mut self) -> Result<(), ObjectError> {
         self.check_side(&REPLY, self.byte(REPLY.family).unwrap_or(0))?;
         // Of ICMP, what attributes hold is the original's; NAT may have given the reply another id.
-        let id = match self.get(attr::ICMP_ID) {
-            Some(own) => Some(self.reply_icmp_id().unwrap_or(own)),
-            None => None,
-        };
+        let id = self.get(attr::ICMP_ID).map(|own| self.reply_icmp_id().unwrap_or(own));
         self.option(sys::NFCT_SOPT_SETUP_ORIGINAL)?;
         self.forget_false_marks();
         self.answer_icmp(id)

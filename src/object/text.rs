@@ -35,7 +35,7 @@ impl MessageType {
             Self::Update => sys::NFCT_T_UPDATE,
             Self::Destroy => sys::NFCT_T_DESTROY,
         };
-        number.cast_unsigned()
+        number as c_uint
     }
 }
 
@@ -129,7 +129,7 @@ impl<'m> TextFormat<'m> {
     }
 
     fn message_type(&self) -> c_uint {
-        self.event.map_or(sys::NFCT_T_UNKNOWN.cast_unsigned(), MessageType::number)
+        self.event.map_or(sys::NFCT_T_UNKNOWN as c_uint, MessageType::number)
     }
 }
 

@@ -1,4 +1,5 @@
 //! A netlink socket of our own, for the bytes the kernel sends.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

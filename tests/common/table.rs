@@ -1,4 +1,5 @@
 //! A table with entries of every kind.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::time::Duration;
 
