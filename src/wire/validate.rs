@@ -246,6 +246,13 @@ fn level(attributes: Attributes<'_>, schema: &Schema) -> Result<(), Malformed> {
     Ok(())
 }
 
+fn nest(attribute: &Attribute<'_>, name: &'static str, schema: &Schema) -> Result<(), Malformed> {
+    match attribute.value.len() {
+        1..4 => Err(Malformed::new(name, "too short for an attribute")),
+        _ => level(attribute.nested(), schema),
+    }
+}
+
 fn value(attribute: &Attribute<'_>, name: &'static str, rule: Rule) -> Result<(), Malformed> {
     let len = attribute.value.len();
     let right_length = match rule {
@@ -253,7 +260,8 @@ fn value(attribute: &Attribute<'_>, name: &'static str, rule: Rule) -> Result<()
         Rule::Text(most) => (1..=most).contains(&len),
         Rule::Words(most) => len % 4 == 0 && (1..=most).contains(&(len / 4)),
         Rule::Blob => true,
-        Rule::Nest(schema) => return level(attribute.nested(), schema),
+        // Fewer bytes than a header are padding to its walker, and end the process in its checks.
+        Rule::Nest(schema) => return nest(attribute, name, schema),
     };
     if !right_length {
         return Err(Malformed::new(name, "wrong length"));
