@@ -10,7 +10,7 @@ mod copy;
 mod error;
 mod label;
 mod labelmap;
-mod message;
+pub(crate) mod message;
 mod nat;
 mod parse;
 mod rules;
