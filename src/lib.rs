@@ -25,6 +25,8 @@ mod label;
 pub mod message;
 mod netns;
 pub mod object;
+#[doc = include_str!("../docs/parity.md")]
+pub mod parity {}
 mod proto;
 mod status;
 mod tuple;

@@ -33,6 +33,7 @@ use crate::wire::uapi;
 /// namespace the calling thread is in later. It can be sent to another thread. Its socket is closed
 /// when it is dropped, and when the process executes another program.
 #[doc(alias = "nfct_handle")]
+#[doc(alias = "nfct_close")]
 #[doc(alias = "nfct_query")]
 #[derive(Debug)]
 pub struct Handle {
