@@ -22,8 +22,11 @@ mod flow;
 mod handle;
 mod kernel;
 mod label;
+pub mod message;
 mod netns;
 pub mod object;
+#[doc = include_str!("../docs/parity.md")]
+pub mod parity {}
 mod proto;
 mod status;
 mod tuple;

@@ -36,17 +36,20 @@ pub enum ObjectError {
     /// The message has no room for the object.
     #[error("the object does not fit the message")]
     TooLarge,
+    /// The C library cannot print the object.
+    #[error("the object cannot be printed")]
+    Unprintable,
     /// The bytes are not a message the C library may be shown.
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }
 
 impl ObjectError {
-    pub(super) const fn invalid(attribute: &'static str, reason: &'static str) -> Self {
+    pub(crate) const fn invalid(attribute: &'static str, reason: &'static str) -> Self {
         Self::InvalidValue { attribute, reason }
     }
 
-    pub(super) const fn missing(missing: &'static str) -> Self {
+    pub(crate) const fn missing(missing: &'static str) -> Self {
         Self::Incomplete { missing }
     }
 }

@@ -36,6 +36,12 @@ impl MessageBuf {
         self.bytes[8..12].copy_from_slice(&seq.to_ne_bytes());
     }
 
+    /// Takes flags out of the header.
+    pub(crate) fn clear_flags(&mut self, flags: u16) {
+        let old = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]);
+        self.bytes[6..8].copy_from_slice(&(old & !flags).to_ne_bytes());
+    }
+
     /// The address family in `nfgenmsg`.
     pub(crate) fn family(&self) -> u8 {
         self.bytes[16]
