@@ -124,9 +124,10 @@ fn marks(ct: &Conntrack) -> Vec<u32> {
 #[test]
 fn a_reply_set_up_has_what_the_connection_has_and_no_more() {
     let mut ct = v4_tcp();
-    // SAFETY: the object is alive.
     let by_c = ct.clone();
-    assert_eq!(unsafe { sys::nfct_setobjopt(by_c.as_ptr(), sys::NFCT_SOPT_SETUP_REPLY) }, 0);
+    // SAFETY: the object is alive, and nothing is borrowed from it.
+    let rc = unsafe { sys::nfct_setobjopt(by_c.as_ptr(), sys::NFCT_SOPT_SETUP_REPLY) };
+    assert_eq!(rc, 0);
     assert_eq!(marks(&by_c).len(), 19, "the C library marks everything");
     assert!(!ct.is_snat(), "nothing is translated without a reply");
     ct.setup_reply().expect("set up");
@@ -204,7 +205,7 @@ fn nat_that_is_undone_can_be_asked_for_again() {
         assert_eq!(request.destination_nat, asked.destination_nat, "{was}");
         let again = with(&request, |flow| (flow.timeout, flow.status) = (asked.timeout, None));
         handle.create(&again).expect("created again");
-        assert_eq!(handle.get(&was.identity().original.in_zone(was.zone)).expect("there").reply, was.reply);
+        assert_eq!(handle.get(was.original.in_zone(was.zone)).expect("there").reply, was.reply);
         // Nothing is left to undo.
         assert_eq!(object.undo_snat(), Ok(false));
         assert_eq!(object.undo_port_dnat(), Ok(false));

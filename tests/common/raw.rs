@@ -1,5 +1,5 @@
 //! A netlink socket of our own, for the bytes the kernel sends.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program has this and uses a part")]
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
