@@ -1,5 +1,5 @@
 //! A table with entries of every kind.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program has this and uses a part")]
 
 use std::time::Duration;
 
