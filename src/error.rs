@@ -5,6 +5,8 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::expectation::ExpectationKey;
+use crate::flow::HelperName;
 use crate::object::ObjectError;
 use crate::proto::{Family, Protocol};
 use crate::tuple::Key;
@@ -37,12 +39,17 @@ pub enum Error {
     /// cannot be changed (`EPERM`, where the same handle may do everything else).
     #[error("{0}: its timeout is fixed")]
     FixedTimeout(Failure),
-    /// The table is full (`ENOMEM`): `nf_conntrack_max` entries exist.
+    /// The table is full: `nf_conntrack_max` entries exist (`ENOMEM`), or, of expectations,
+    /// `nf_conntrack_expect_max` (`EMFILE`).
     #[error("{0}: the table is full, or the kernel is out of memory")]
     TableFull(Failure),
     /// The entry is being removed (`ETIME`).
     #[error("{0}: the entry is dying")]
     Dying(Failure),
+    /// Another expectation is for some of the same packets (`EBUSY`), or for the same with another
+    /// master or class (`EALREADY`).
+    #[error("{0}: another expectation is in the way")]
+    Clash(Failure),
     /// A part of the entry cannot be changed like that: status bits that are fixed, or a helper
     /// while there is another (`EBUSY`).
     #[error("{0}: that part of the entry cannot be changed")]
@@ -107,6 +114,7 @@ impl Error {
             | Self::TableFull(failure)
             | Self::Dying(failure)
             | Self::Busy(failure)
+            | Self::Clash(failure)
             | Self::LabelsOff(failure)
             | Self::Unsupported(failure)
             | Self::Refused(failure)
@@ -300,6 +308,16 @@ pub enum Object {
     Reply(Key),
     /// The entries of one family, or all.
     Table(Option<Family>),
+    /// One expectation, by its expected tuple.
+    Expectation(ExpectationKey),
+    /// A new expectation of this master.
+    ExpectationOf(Key),
+    /// The expectations of one family, or all.
+    Expectations(Option<Family>),
+    /// The expectations of one master.
+    ExpectationsOf(Key),
+    /// The expectations of one helper.
+    ExpectationsBy(HelperName),
     /// A network namespace.
     Namespace(PathBuf),
 }
@@ -312,6 +330,12 @@ impl fmt::Display for Object {
             Self::Reply(key) => write!(f, "the flow with reply {key}"),
             Self::Table(None) => f.write_str("the table"),
             Self::Table(Some(family)) => write!(f, "the {family} entries"),
+            Self::Expectation(key) => write!(f, "the expectation of {key}"),
+            Self::ExpectationOf(master) => write!(f, "an expectation with master {master}"),
+            Self::Expectations(None) => f.write_str("the expectations"),
+            Self::Expectations(Some(family)) => write!(f, "the {family} expectations"),
+            Self::ExpectationsOf(master) => write!(f, "the expectations with master {master}"),
+            Self::ExpectationsBy(helper) => write!(f, "the expectations of helper {helper}"),
             Self::Namespace(path) => write!(f, "network namespace {}", path.display()),
         }
     }
@@ -390,6 +414,9 @@ pub enum InputError {
     /// A helper name that is empty, has more than 15 bytes, or has a NUL byte.
     #[error("a helper name has 1 to 15 bytes and no NUL byte")]
     HelperName,
+    /// The name of a kernel function that is empty, has more than 23 bytes, or has a NUL byte.
+    #[error("a function name has 1 to 23 bytes and no NUL byte")]
+    FunctionName,
     /// A label above 127.
     #[error("label {0} is above 127")]
     LabelTooHigh(u16),

@@ -46,7 +46,7 @@ impl ObjectError {
         Self::InvalidValue { attribute, reason }
     }
 
-    pub(super) const fn missing(missing: &'static str) -> Self {
+    pub(crate) const fn missing(missing: &'static str) -> Self {
         Self::Incomplete { missing }
     }
 }

@@ -91,7 +91,7 @@ fn part(flow: &mut Flow, attribute: Attribute<'_>) -> Result<()> {
 }
 
 /// A tuple, and the zone that holds for its direction alone.
-fn zoned_tuple(nest: Attribute<'_>) -> Result<(Tuple, Option<u16>)> {
+pub(super) fn zoned_tuple(nest: Attribute<'_>) -> Result<(Tuple, Option<u16>)> {
     let (mut addresses, mut layer4, mut zone) = (None, None, None);
     for attribute in nest.nested() {
         let attribute = attribute?;
@@ -307,7 +307,7 @@ fn security_context(nest: Attribute<'_>) -> Result<Option<OsString>> {
 }
 
 /// A string up to its NUL, or all of it.
-fn text(attribute: Attribute<'_>) -> &[u8] {
+pub(super) fn text(attribute: Attribute<'_>) -> &[u8] {
     attribute.value.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 

@@ -2,7 +2,9 @@
 
 pub(crate) mod attr;
 pub(crate) mod decode;
+pub(crate) mod decode_expect;
 pub(crate) mod encode;
+pub(crate) mod encode_expect;
 pub(crate) mod link;
 mod socket;
 pub(crate) mod uapi;
