@@ -160,8 +160,8 @@ impl Expect {
         unsafe { sys::nfexp_attr_unset(self.as_ptr(), attr.id) };
     }
 
-    /// Whether two objects agree in master, expected tuple, mask, flags and class, as far as both
-    /// have them. The C library compares no other attribute, whatever the flags.
+    /// Whether two objects agree in every attribute that both have, except the timeout, which the C
+    /// library never compares. Of its flags for comparison only the two below mean anything here.
     #[doc(alias = "nfexp_cmp")]
     #[must_use]
     pub fn agrees_with(&self, other: &Self) -> bool {
