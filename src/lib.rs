@@ -39,7 +39,10 @@ pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
 };
-pub use handle::{Dump, Entries, ExpectationDump, ExpectationEntries, Expectations, Handle, Outcome};
+pub use handle::{
+    CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
+    Expectations, Fill, Handle, Outcome,
+};
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;

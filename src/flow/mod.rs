@@ -49,7 +49,10 @@ pub struct Flow {
     pub reply: Tuple,
     /// The zone. Part of what identifies the flow.
     pub zone: Zone,
-    /// The kernel's id of the entry, which no later entry with the same tuple has. Reported only.
+    /// The kernel's id of the entry: a hash of its tuple and of its place in memory. Reported only.
+    ///
+    /// A later entry with the same tuple has another id, except when the kernel put it in the very
+    /// same place. It does so where nothing else was created since the old entry was removed.
     #[doc(alias = "ATTR_ID")]
     pub id: Option<u32>,
     /// What has happened to the flow. In a request the kernel refuses or ignores most changes: see

@@ -1,11 +1,13 @@
 //! The handle: a connection to the connection tracking of one network namespace.
 
+mod batch;
 mod delete;
 mod dump;
 mod expect;
 mod expect_dump;
 mod flush;
 mod get;
+mod statistics;
 mod zones;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,6 +17,7 @@ pub use delete::Outcome;
 pub use dump::{Dump, Entries};
 pub use expect::Expectations;
 pub use expect_dump::{ExpectationDump, ExpectationEntries};
+pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::{Flow, Purpose};
@@ -163,19 +166,7 @@ impl Handle {
     }
 
     fn write(&mut self, operation: Operation, flow: &Flow) -> Result<()> {
-        let (purpose, flags) = match operation {
-            Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
-            Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
-            _ => (Purpose::Update, 0),
-        };
-        flow.check(purpose)?;
-        let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
-        // An existing entry is looked up by its original tuple, so its zone is that direction's.
-        let zones = match purpose {
-            Purpose::Create => Zones::Exact(flow.zone),
-            Purpose::Update => Zones::of_original(flow.zone),
-        };
-        encode::flow(&mut request, flow, zones)?;
+        let mut request = write_request(operation, flow)?;
         self.transact(&mut request, &|| Failure::new(operation, Object::Flow(flow.key())))
     }
 
@@ -221,6 +212,24 @@ impl Handle {
         let seq = self.link.send(request).map_err(|fault| fault.during(failure()))?;
         self.link.answer(seq).map_err(|fault| fault.during(failure()))
     }
+}
+
+/// The request that creates or updates an entry.
+fn write_request(operation: Operation, flow: &Flow) -> Result<MessageBuf> {
+    let (purpose, flags) = match operation {
+        Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
+        Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
+        _ => (Purpose::Update, 0),
+    };
+    flow.check(purpose)?;
+    let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
+    // An existing entry is looked up by its original tuple, so its zone is that direction's.
+    let zones = match purpose {
+        Purpose::Create => Zones::Exact(flow.zone),
+        Purpose::Update => Zones::of_original(flow.zone),
+    };
+    encode::flow(&mut request, flow, zones)?;
+    Ok(request)
 }
 
 /// Flags of a request that ends in a verdict.

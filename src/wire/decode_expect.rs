@@ -56,7 +56,7 @@ fn part(expectation: &mut Expectation, attribute: Attribute<'_>) -> Result<()> {
         }
         expect::CLASS => expectation.class = Some(attribute.be32("CTA_EXPECT_CLASS")?),
         expect::HELP_NAME => {
-            let name = HelperName::new(text(attribute));
+            let name = HelperName::from_bytes(text(attribute));
             expectation.helper = Some(name.map_err(|_| Malformed::new("CTA_EXPECT_HELP_NAME", "no name"))?);
         }
         expect::NAT => expectation.nat = nat(attribute)?,

@@ -5,18 +5,17 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::attr::{Attributes, Malformed, aligned};
+pub(crate) use super::answer::Answer;
+use super::answer::{Header, NLMSG_HEADER, refusal, verdict};
+use super::attr::{Malformed, aligned};
+pub(crate) use super::batch::{Batch, Request};
 use super::socket::Socket;
 use crate::error::{Error, Failure};
 
-/// Bytes of a netlink header.
-const NLMSG_HEADER: usize = 16;
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers.
 const BUFFER: usize = 32 << 10;
 /// A wait that nobody sees the end of, and that no clock overflows by.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// Attributes behind an error message (`enum nlmsgerr_attrs`).
-const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// A connection to the kernel's connection tracking.
 ///
@@ -41,23 +40,6 @@ pub(crate) struct Link {
     unread: Range<usize>,
 }
 
-/// An answer, or a part of one.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// A message with content; [`Link::bytes`] has it.
-    Message(Range<usize>),
-    /// The request was carried out, or the dump is complete.
-    Done,
-    /// The request failed.
-    Refused {
-        errno: i32,
-        /// The kernel's own words.
-        message: Option<Box<str>>,
-    },
-    /// The table changed so much that the dump missed or doubled entries.
-    Interrupted,
-}
-
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -76,6 +58,12 @@ impl Fault {
             Self::Malformed(malformed) => Error::Malformed { failure, malformed },
             Self::Io(error) => Error::System(failure.with_io(&error)),
         }
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
     }
 }
 
@@ -112,6 +100,11 @@ impl Link {
         self.patience
     }
 
+    /// The receive buffer that the socket has, in bytes.
+    pub(crate) fn receive_buffer(&self) -> io::Result<usize> {
+        self.socket.receive_buffer()
+    }
+
     /// Asks for a receive buffer and says what was obtained, both in bytes.
     pub(crate) fn set_receive_buffer(&mut self, bytes: usize) -> io::Result<usize> {
         self.socket.set_receive_buffer(bytes)?;
@@ -129,10 +122,20 @@ impl Link {
     /// Puts the socket in order first, when a dump was left before its end.
     pub(crate) fn send(&mut self, request: &mut impl Request) -> Result<u32, Fault> {
         self.settle()?;
-        let seq = self.next_seq();
+        let seq = self.next_seqs(1);
         request.set_seq(seq);
         self.socket.send(request.bytes())?;
         Ok(seq)
+    }
+
+    /// Sends many requests in one datagram and returns the sequence number of the first; the others
+    /// follow it. The kernel carries all of them out before this returns.
+    pub(crate) fn send_batch(&mut self, batch: &mut Batch) -> Result<u32, Fault> {
+        self.settle()?;
+        let first = self.next_seqs(batch.len() as u32);
+        batch.number(first);
+        self.socket.send(&batch.bytes)?;
+        Ok(first)
     }
 
     /// Sends a request for a dump. The kernel runs one dump per socket at a time.
@@ -143,31 +146,46 @@ impl Link {
         Ok(seq)
     }
 
-    /// Sequence numbers are never 0, which events carry.
-    fn next_seq(&mut self) -> u32 {
-        self.seq = self.seq.checked_add(1).unwrap_or(1);
-        self.seq
+    /// The first of `count` sequence numbers in a row. They are never 0, which events carry.
+    fn next_seqs(&mut self, count: u32) -> u32 {
+        if self.seq.checked_add(count).is_none() {
+            self.seq = 0;
+        }
+        let first = self.seq + 1;
+        self.seq += count;
+        first
     }
 
     /// The next part of the answer to request `seq`.
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
+        let answer = self.answer_among(seq, seq, self.patience)?.1;
+        if !matches!(answer, Answer::Message(_)) {
+            self.unfinished.take_if(|dump| *dump == seq);
+        }
+        Ok(answer)
+    }
+
+    /// The next answer to one of the requests from `first` to `last`, and to which.
+    pub(crate) fn answer_among(
+        &mut self,
+        first: u32,
+        last: u32,
+        patience: Duration,
+    ) -> Result<(u32, Answer), Fault> {
         let mut deadline = None;
         loop {
             while let Some(message) = self.next_in_buffer()? {
-                if let Some(answer) = self.answer_to(seq, message)? {
-                    if matches!(answer, Answer::Done | Answer::Refused { .. } | Answer::Interrupted) {
-                        self.unfinished.take_if(|dump| *dump == seq);
-                    }
-                    return Ok(answer);
+                let seq = message.seq;
+                if !(first..=last).contains(&seq) || message.port != self.socket.port() {
+                    continue;
+                }
+                if let Some(answer) = self.read_answer(message)? {
+                    return Ok((seq, answer));
                 }
             }
             // The clock is asked only when there is something to wait for.
-            self.fill(*deadline.get_or_insert_with(|| self.deadline()))?;
+            self.fill(*deadline.get_or_insert_with(|| Instant::now() + patience.min(FOR_EVER)))?;
         }
-    }
-
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.patience.min(FOR_EVER)
     }
 
     /// Receives a datagram of the kernel's.
@@ -182,7 +200,7 @@ impl Link {
                 }
             }
             if datagram.truncated {
-                return Err(Fault::Malformed(Malformed::new("datagram", "longer than the receive buffer")));
+                return Err(Malformed::new("datagram", "longer than the receive buffer").into());
             }
             self.unread = 0..datagram.len.min(self.buffer.len());
             return Ok(());
@@ -197,18 +215,15 @@ impl Link {
             self.unread = 0..0;
             return match rest.len() {
                 0 => Ok(None),
-                _ => Err(Fault::Malformed(Malformed::new("netlink header", "length outside its datagram"))),
+                _ => Err(Malformed::new("netlink header", "length outside its datagram").into()),
             };
         };
         self.unread.start = end.min(start + aligned(header.range.len()));
         Ok(Some(header))
     }
 
-    /// What a message says about request `seq`, if it does.
-    fn answer_to(&mut self, seq: u32, message: Header) -> Result<Option<Answer>, Fault> {
-        if message.seq != seq || message.port != self.socket.port() {
-            return Ok(None);
-        }
+    /// What a message says, if anything.
+    fn read_answer(&mut self, message: Header) -> Result<Option<Answer>, Fault> {
         self.interrupted |= message.flags & libc::NLM_F_DUMP_INTR as u16 != 0;
         let body = message.range.start + NLMSG_HEADER..message.range.end;
         Ok(match i32::from(message.kind) {
@@ -265,70 +280,4 @@ impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// A request that can be sent.
-pub(crate) trait Request {
-    /// Numbers it.
-    fn set_seq(&mut self, seq: u32);
-    /// The message, headers included.
-    fn bytes(&self) -> &[u8];
-}
-
-/// The header of a received message, and where in the buffer the message is.
-struct Header {
-    range: Range<usize>,
-    kind: u16,
-    flags: u16,
-    seq: u32,
-    port: u32,
-}
-
-impl Header {
-    /// Reads a header at the start of `bytes`, which begin at `offset` in the buffer.
-    fn read(bytes: &[u8], offset: usize) -> Option<Self> {
-        let header: &[u8; NLMSG_HEADER] = bytes.first_chunk()?;
-        let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3] = *header;
-        let len = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
-        if len < NLMSG_HEADER || len > bytes.len() {
-            return None;
-        }
-        Some(Self {
-            range: offset..offset + len,
-            kind: u16::from_ne_bytes([k0, k1]),
-            flags: u16::from_ne_bytes([f0, f1]),
-            seq: u32::from_ne_bytes([s0, s1, s2, s3]),
-            port: u32::from_ne_bytes([p0, p1, p2, p3]),
-        })
-    }
-}
-
-/// Reads `struct nlmsgerr`: a negative errno or 0, the header of the request, and what the kernel
-/// adds.
-fn verdict(flags: u16, body: &[u8]) -> Result<Answer, Fault> {
-    let short = Fault::Malformed(Malformed::new("nlmsgerr", "shorter than its error code"));
-    let code = i32::from_ne_bytes(*body.first_chunk().ok_or(short)?);
-    match code {
-        0 => Ok(Answer::Done),
-        code => Ok(refusal(code, explanation(flags, body))),
-    }
-}
-
-fn refusal(code: i32, message: Option<Box<str>>) -> Answer {
-    Answer::Refused { errno: code.saturating_neg(), message }
-}
-
-/// The kernel's own words, behind the error code and the header of the request. The payload of the
-/// request is left out at our wish (`NETLINK_CAP_ACK`); a kernel that does not know the wish does
-/// not send words either.
-fn explanation(flags: u16, body: &[u8]) -> Option<Box<str>> {
-    let capped = flags & libc::NLM_F_CAPPED as u16 != 0;
-    if flags & libc::NLM_F_ACK_TLVS as u16 == 0 || !capped {
-        return None;
-    }
-    let words = Attributes::new(body.get(4 + NLMSG_HEADER..)?)
-        .map_while(Result::ok)
-        .find(|attribute| attribute.kind == NLMSGERR_ATTR_MSG)?;
-    let text = words.value.split(|&byte| byte == 0).next()?;
-    Some(String::from_utf8_lossy(text).into())
 }
