@@ -221,6 +221,24 @@ fn zones_keep_expectations_apart() {
     assert_eq!(of_ten.count(), 0);
 }
 
+/// A master whose zone holds for one direction is found by the zone of its original direction, its
+/// expectations by the number alone.
+#[test]
+fn zones_of_one_direction() {
+    let mut handle = require_kernel!();
+    for (port, zone) in [(5000, Zone::original_only(20)), (5001, Zone::reply_only(30))] {
+        let tuple = tcp(&format!("10.0.0.1:{port}"), "10.0.0.2:21");
+        handle.create(&flow(tuple).zone(zone).helper(helper("ftp"))).expect("a master");
+        let wanted = expectation(tuple, port).zone(zone);
+        handle.expectations().create(&wanted).expect("created");
+        let found = handle.expectations().get(&wanted).expect("found");
+        assert_eq!((found.master, found.zone), (tuple, Some(zone)));
+        let of = handle.expectations().dump().of_master(tuple.in_zone(zone)).entries().expect("a dump");
+        assert_eq!(of.collect::<Result<Vec<_>>>(), Ok(vec![found.clone()]));
+        handle.expectations().delete(&found).expect("deleted");
+    }
+}
+
 #[test]
 fn translation_class_and_function_go_into_the_kernel() {
     let mut handle = require_kernel!();
