@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use common::{nft, run, socket};
 use netfilter_conntrack::{
-    Direction, Error, Expectation, ExpectationFlags, Family, Flow, Handle, Result, SourceMask, Status, Tuple,
+    Direction, Error, Expectation, ExpectationFlags, ExpectationNat, Family, Flow, Handle, Result,
+    SourceMask, Status, Tuple,
 };
 
 /// Helpers for the control connections that leave here, and a count of the related ones that follow.
@@ -55,8 +56,13 @@ struct Control {
 
 impl Control {
     fn open(address: &str) -> Self {
+        Self::open_by(address, 21)
+    }
+
+    /// The client knows the server by another port than its own.
+    fn open_by(address: &str, port: u16) -> Self {
         let listener = TcpListener::bind((address, 21)).expect("port 21");
-        let client = TcpStream::connect((address, 21)).expect("connected");
+        let client = TcpStream::connect((address, port)).expect("connected");
         let (mut server, _) = listener.accept().expect("accepted");
         // The helper looks at nothing before the first line.
         server.write_all(b"220 ready\r\n").expect("written");
@@ -129,6 +135,29 @@ fn ftp_over_ipv6() {
     passive_ftp(&mut handle, "::1", "EPSV\r\n", |port| {
         format!("229 Entering Extended Passive Mode (|||{port}|)\r\n")
     });
+}
+
+/// Of a control connection that is translated, the helper says how its data connections are to be.
+#[test]
+fn ftp_with_translation() {
+    let mut handle = require_kernel!();
+    with_helpers();
+    nft("table ip nat {
+        chain output { type nat hook output priority -150; tcp dport 2121 redirect to :21; }
+    }");
+    let mut control = Control::open_by("127.0.0.1", 2121);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = listener.local_addr().expect("bound");
+    let port = server.port();
+    control.ask("EPSV\r\n", &format!("229 Entering Extended Passive Mode (|||{port}|)\r\n"));
+
+    let found = expected(&mut handle);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].master, control.tuple());
+    assert_eq!(found[0].nat, Some(ExpectationNat { direction: Direction::Original, address: None, port }));
+    assert_eq!(found[0].function.as_deref(), Some(Expectation::NAT_FOLLOW_MASTER));
+    let stream = TcpStream::connect(server).expect("the data connection");
+    assert_eq!(flow_of(&mut handle, &stream).master, Some(control.tuple()));
 }
 
 /// The answer comes from a port that nobody announced.

@@ -74,6 +74,9 @@ pub struct Expectation {
     #[doc(alias = "ATTR_EXP_ZONE")]
     pub zone: Option<Zone>,
     /// The kernel's id of the expectation. Reported only.
+    ///
+    /// A later one with the same tuple has another id, except when the kernel put it in the very
+    /// same place in memory.
     #[doc(alias = "CTA_EXPECT_ID")]
     pub id: Option<u32>,
     /// What is left until it is removed, in whole seconds. A creation ignores it: the policy of the

@@ -145,8 +145,8 @@ impl Expectations<'_> {
 
     /// Deletes one expectation.
     ///
-    /// It is deleted only if it is the very one that the key names. The id of one that came from the
-    /// kernel goes along; a key without an id is looked up first, as by [`get`](Self::get), and the
+    /// It is deleted only if it is the very one that the key names, as far as the
+    /// [id](Expectation#structfield.id) tells. The id of one that came from the kernel goes along; a key without an id is looked up first, as by [`get`](Self::get), and the
     /// id found goes along: an expectation that merely fits the tuple stays.
     ///
     /// The kernel does not report the zone, so an expectation out of a listing of everything has to
