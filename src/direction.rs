@@ -1,5 +1,6 @@
 //! The two directions of a flow.
 
+use std::fmt;
 use std::ops::{Index, IndexMut};
 
 /// One of the two directions of a flow.
@@ -9,6 +10,16 @@ pub enum Direction {
     Original,
     /// Back to it.
     Reply,
+}
+
+/// `original` or `reply`.
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Original => "original",
+            Self::Reply => "reply",
+        })
+    }
 }
 
 /// Something that each direction of a flow has its own of; indexed by [`Direction`].

@@ -5,6 +5,8 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::expectation::ExpectationKey;
+use crate::flow::HelperName;
 use crate::object::ObjectError;
 use crate::proto::{Family, Protocol};
 use crate::tuple::Key;
@@ -37,12 +39,17 @@ pub enum Error {
     /// cannot be changed (`EPERM`, where the same handle may do everything else).
     #[error("{0}: its timeout is fixed")]
     FixedTimeout(Failure),
-    /// The table is full (`ENOMEM`): `nf_conntrack_max` entries exist.
+    /// The table is full: `nf_conntrack_max` entries exist (`ENOMEM`), or, of expectations,
+    /// `nf_conntrack_expect_max` (`EMFILE`).
     #[error("{0}: the table is full, or the kernel is out of memory")]
     TableFull(Failure),
     /// The entry is being removed (`ETIME`).
     #[error("{0}: the entry is dying")]
     Dying(Failure),
+    /// Another expectation is for some of the same packets (`EBUSY`), or for the same with another
+    /// master or class (`EALREADY`).
+    #[error("{0}: another expectation is in the way")]
+    Clash(Failure),
     /// A part of the entry cannot be changed like that: status bits that are fixed, or a helper
     /// while there is another (`EBUSY`).
     #[error("{0}: that part of the entry cannot be changed")]
@@ -110,6 +117,7 @@ macro_rules! match_failure {
             | Error::TableFull(failure)
             | Error::Dying(failure)
             | Error::Busy(failure)
+            | Error::Clash(failure)
             | Error::LabelsOff(failure)
             | Error::Unsupported(failure)
             | Error::Refused(failure)
@@ -321,6 +329,16 @@ pub enum Object {
     Table(Option<Family>),
     /// Statistics of the table.
     Statistics,
+    /// One expectation, by its expected tuple.
+    Expectation(ExpectationKey),
+    /// A new expectation of this master.
+    ExpectationOf(Key),
+    /// The expectations of one family, or all.
+    Expectations(Option<Family>),
+    /// The expectations of one master.
+    ExpectationsOf(Key),
+    /// The expectations of one helper.
+    ExpectationsBy(HelperName),
     /// A network namespace.
     Namespace(PathBuf),
 }
@@ -334,6 +352,12 @@ impl fmt::Display for Object {
             Self::Table(None) => f.write_str("the table"),
             Self::Table(Some(family)) => write!(f, "the {family} entries"),
             Self::Statistics => f.write_str("statistics"),
+            Self::Expectation(key) => write!(f, "the expectation of {key}"),
+            Self::ExpectationOf(master) => write!(f, "an expectation with master {master}"),
+            Self::Expectations(None) => f.write_str("the expectations"),
+            Self::Expectations(Some(family)) => write!(f, "the {family} expectations"),
+            Self::ExpectationsOf(master) => write!(f, "the expectations with master {master}"),
+            Self::ExpectationsBy(helper) => write!(f, "the expectations of helper {helper}"),
             Self::Namespace(path) => write!(f, "network namespace {}", path.display()),
         }
     }
@@ -424,6 +448,9 @@ pub enum InputError {
     /// A helper name that is empty, has more than 15 bytes, or has a NUL byte.
     #[error("a helper name has 1 to 15 bytes and no NUL byte")]
     HelperName,
+    /// The name of a kernel function that is empty, has more than 23 bytes, or has a NUL byte.
+    #[error("a function name has 1 to 23 bytes and no NUL byte")]
+    FunctionName,
     /// A label above 127.
     #[error("label {0} is above 127")]
     LabelTooHigh(u16),

@@ -8,6 +8,7 @@
 //! | name an entry | [`Tuple`], [`Key`], [`Zone`] |
 //! | read or write what an entry has | [`Flow`] |
 //! | list entries | [`Handle::dump`], [`Dump`] |
+//! | read and change what helpers expect | [`Handle::expectations`], [`Expectation`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
 //! | use the C library's objects | [`object`] |
@@ -18,6 +19,7 @@
 
 mod direction;
 mod error;
+mod expectation;
 mod flow;
 mod handle;
 mod kernel;
@@ -36,11 +38,15 @@ mod zone;
 
 pub use direction::{Direction, PerDirection};
 pub use error::{Error, Failure, InputError, Object, Operation, Result};
+pub use expectation::{Expectation, ExpectationFlags, ExpectationKey, ExpectationNat, SourceMask};
 pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
 };
-pub use handle::{CpuExpectationStatistics, CpuStatistics, Dump, Entries, Fill, Flush, Handle, Outcome};
+pub use handle::{
+    CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
+    Expectations, Fill, Flush, Handle, Outcome,
+};
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;

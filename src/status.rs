@@ -88,7 +88,7 @@ impl fmt::Display for TcpFlags {
     }
 }
 
-fn write_flags(
+pub(crate) fn write_flags(
     f: &mut fmt::Formatter<'_>,
     empty: bool,
     names: impl FnOnce(&mut String) -> fmt::Result,

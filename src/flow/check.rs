@@ -1,5 +1,7 @@
 //! What a request must be before it is sent.
 
+use std::time::Duration;
+
 use super::{DccpInfo, DccpRole, Flow, NatTarget, ProtoInfo, SctpInfo, TcpInfo};
 use crate::error::InputError;
 use crate::proto::{DccpState, Family, Protocol, SctpState, TcpState};
@@ -37,9 +39,7 @@ impl Flow {
 
     /// The timeout as the kernel takes it.
     pub(crate) fn timeout_secs(&self) -> Result<Option<u32>, InputError> {
-        let Some(timeout) = self.timeout else { return Ok(None) };
-        let secs = timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0));
-        u32::try_from(secs).map(Some).map_err(|_| InputError::TimeoutTooLong)
+        self.timeout.map(whole_seconds).transpose()
     }
 
     /// The C library takes the family of the request from the original tuple, and the kernel reads
@@ -104,12 +104,17 @@ impl Flow {
     }
 }
 
+/// A timeout as the kernel takes it: a fraction of a second is rounded up.
+pub(crate) fn whole_seconds(timeout: Duration) -> Result<u32, InputError> {
+    let secs = timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0));
+    u32::try_from(secs).map_err(|_| InputError::TimeoutTooLong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Status, Tuple};
     use std::net::IpAddr;
-    use std::time::Duration;
 
     fn udp() -> Flow {
         Flow::new(Tuple::udp("10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()).unwrap())

@@ -8,7 +8,7 @@ mod text;
 use std::ffi::OsString;
 use std::time::Duration;
 
-pub(crate) use check::Purpose;
+pub(crate) use check::{Purpose, whole_seconds};
 pub use parts::{
     Counters, DccpInfo, DccpRole, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy, TcpInfo,
     TcpPeer, Timestamps,

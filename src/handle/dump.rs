@@ -1,6 +1,7 @@
 //! Listing entries, filtered, in constant memory.
 
 use std::iter::FusedIterator;
+use std::ops::Range;
 
 use super::filter::{Filter, filter_methods};
 use super::{Handle, refused};
@@ -10,7 +11,7 @@ use crate::object::MessageBuf;
 use crate::proto::Family;
 use crate::status::Status;
 use crate::tuple_filter::TupleFilter;
-use crate::wire::link::Answer;
+use crate::wire::link::{Answer, Link};
 use crate::wire::{decode, uapi};
 use crate::zone::Zone;
 
@@ -86,8 +87,8 @@ impl<'h> Dump<'h> {
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
         let mut request = MessageBuf::new(kind, flags, filter.family_number(), 0);
         filter.append_to(&mut request)?;
-        let seq = handle.link.start_dump(&mut request).map_err(|fault| fault.during(failure()))?;
-        Ok(Entries { handle, filter, seq: Some(seq) })
+        let listing = Listing::start(&mut handle.link, &mut request, &failure)?;
+        Ok(Entries { handle, filter, listing })
     }
 }
 
@@ -103,8 +104,7 @@ impl<'h> Dump<'h> {
 pub struct Entries<'h> {
     handle: &'h mut Handle,
     filter: Filter,
-    /// The request, until its end was read.
-    seq: Option<u32>,
+    listing: Listing,
 }
 
 impl Iterator for Entries<'_> {
@@ -114,22 +114,48 @@ impl Iterator for Entries<'_> {
         let family = self.filter.family;
         let failure = || Failure::new(Operation::Dump, Object::Table(family));
         loop {
-            let seq = self.seq?;
-            let last = match self.handle.link.answer(seq) {
-                Ok(Answer::Message(message)) => match decode::flow(self.handle.link.bytes(message)) {
-                    Ok(flow) if self.filter.matches(&flow) => return Some(Ok(flow)),
-                    Ok(_) => continue,
-                    Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
-                },
-                Ok(Answer::Done) => None,
-                Ok(Answer::Interrupted) => Some(Error::Interrupted(failure())),
-                Ok(Answer::Refused { errno, message }) => Some(refused(failure(), errno, message)),
-                Err(fault) => Some(fault.during(failure())),
+            let message = match self.listing.next(&mut self.handle.link, &failure)? {
+                Ok(message) => message,
+                Err(error) => return Some(Err(error)),
             };
-            self.seq = None;
-            return last.map(Err);
+            match decode::flow(self.handle.link.bytes(message)) {
+                Ok(flow) if self.filter.matches(&flow) => return Some(Ok(flow)),
+                Ok(_) => {}
+                Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
+            }
         }
     }
 }
 
 impl FusedIterator for Entries<'_> {}
+
+/// A running listing, of whatever kind: the request, until its end was read.
+#[derive(Debug)]
+pub(super) struct Listing(Option<u32>);
+
+impl Listing {
+    pub(super) fn start(
+        link: &mut Link,
+        request: &mut MessageBuf,
+        failure: &dyn Fn() -> Failure,
+    ) -> Result<Self> {
+        link.start_dump(request).map(|seq| Self(Some(seq))).map_err(|fault| fault.during(failure()))
+    }
+
+    /// The next message, or the error that ends the listing.
+    pub(super) fn next(
+        &mut self,
+        link: &mut Link,
+        failure: &dyn Fn() -> Failure,
+    ) -> Option<Result<Range<usize>>> {
+        let last = match link.answer(self.0?) {
+            Ok(Answer::Message(message)) => return Some(Ok(message)),
+            Ok(Answer::Done) => None,
+            Ok(Answer::Interrupted) => Some(Error::Interrupted(failure())),
+            Ok(Answer::Refused { errno, message }) => Some(refused(failure(), errno, message)),
+            Err(fault) => Some(fault.during(failure())),
+        };
+        self.0 = None;
+        last.map(Err)
+    }
+}

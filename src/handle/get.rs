@@ -41,8 +41,7 @@ impl Handle {
         };
         let mut request = encode::request(uapi::CT_GET, libc::NLM_F_REQUEST as u16, key.tuple.family());
         encode::key(&mut request, &key, direction)?;
-        let seq = self.link.send(&mut request).map_err(|fault| fault.during(failure()))?;
-        let flow = match self.link.answer(seq).map_err(|fault| fault.during(failure()))? {
+        let flow = match self.ask(&mut request, &failure)? {
             Answer::Message(message) => decode::flow(self.link.bytes(message))
                 .map_err(|malformed| Error::Malformed { failure: failure(), malformed })?,
             Answer::Refused { errno, message } => return Err(refused(failure(), errno, message)),

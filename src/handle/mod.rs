@@ -3,6 +3,8 @@
 mod batch;
 mod delete;
 mod dump;
+mod expect;
+mod expect_dump;
 mod filter;
 mod flush;
 mod get;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub use expect::Expectations;
+pub use expect_dump::{ExpectationDump, ExpectationEntries};
 pub use flush::Flush;
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
@@ -184,14 +188,33 @@ impl Handle {
 
     /// Sends a request and waits for its verdict; content that comes before it is passed over.
     fn transact(&mut self, request: &mut MessageBuf, failure: &dyn Fn() -> Failure) -> Result<()> {
+        match self.verdict(request, failure)? {
+            None => Ok(()),
+            Some((errno, message)) => Err(refused(failure(), errno, message)),
+        }
+    }
+
+    /// As [`transact`](Self::transact), for callers who know better what a refusal means: its errno
+    /// and the kernel's words.
+    fn verdict(
+        &mut self,
+        request: &mut MessageBuf,
+        failure: &dyn Fn() -> Failure,
+    ) -> Result<Option<(i32, Option<Box<str>>)>> {
         let seq = self.link.send(request).map_err(|fault| fault.during(failure()))?;
         loop {
             match self.link.answer(seq).map_err(|fault| fault.during(failure()))? {
                 Answer::Message(_) => {}
-                Answer::Done | Answer::Interrupted => return Ok(()),
-                Answer::Refused { errno, message } => return Err(refused(failure(), errno, message)),
+                Answer::Done | Answer::Interrupted => return Ok(None),
+                Answer::Refused { errno, message } => return Ok(Some((errno, message))),
             }
         }
+    }
+
+    /// Sends a request and returns the first part of its answer.
+    fn ask(&mut self, request: &mut MessageBuf, failure: &dyn Fn() -> Failure) -> Result<Answer> {
+        let seq = self.link.send(request).map_err(|fault| fault.during(failure()))?;
+        self.link.answer(seq).map_err(|fault| fault.during(failure()))
     }
 }
 

@@ -5,10 +5,10 @@ use crate::sys;
 use crate::wire::validate;
 
 /// Bytes in memory aligned for the C structures in them, with zeros behind.
-struct Aligned(Vec<u64>);
+pub(super) struct Aligned(Vec<u64>);
 
 impl Aligned {
-    fn copy(bytes: &[u8]) -> Self {
+    pub(super) fn copy(bytes: &[u8]) -> Self {
         let words = bytes.chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
@@ -16,6 +16,10 @@ impl Aligned {
         });
         // A header of zeros ends every walk, should one ever go one step too far.
         Self(words.chain([0, 0]).collect())
+    }
+
+    pub(super) fn as_ptr(&self) -> *const u64 {
+        self.0.as_ptr()
     }
 }
 
@@ -32,7 +36,7 @@ impl Conntrack {
         // SAFETY: `copy` is aligned for `nlmsghdr` and holds the whole of a message that
         // `conntrack_message` found well-formed, and the object is fresh, so nothing leaks. The
         // parser reads the message, and keeps copies only.
-        let rc = unsafe { sys::nfct_nlmsg_parse(copy.0.as_ptr().cast(), ct.as_ptr()) };
+        let rc = unsafe { sys::nfct_nlmsg_parse(copy.as_ptr().cast(), ct.as_ptr()) };
         accept(rc, ct)
     }
 
@@ -48,7 +52,7 @@ impl Conntrack {
         // SAFETY: `copy` is aligned and holds at least `attributes.len()` bytes, which
         // `conntrack_payload` found well-formed; the object is fresh.
         let rc = unsafe {
-            sys::nfct_payload_parse(copy.0.as_ptr().cast(), attributes.len(), family.into(), ct.as_ptr())
+            sys::nfct_payload_parse(copy.as_ptr().cast(), attributes.len(), family.into(), ct.as_ptr())
         };
         accept(rc, ct)
     }

@@ -128,8 +128,10 @@ impl<'m> TextFormat<'m> {
         self
     }
 
-    fn message_type(&self) -> c_uint {
-        self.event.map_or(sys::NFCT_T_UNKNOWN as c_uint, MessageType::number)
+    /// What the printers take: event type, output type and flags.
+    pub(super) fn for_printer(&self) -> (c_uint, c_uint, c_uint) {
+        let event = self.event.map_or(sys::NFCT_T_UNKNOWN as c_uint, MessageType::number);
+        (event, self.output, self.flags)
     }
 }
 
@@ -151,8 +153,8 @@ impl Conntrack {
     #[doc(alias = "nfct_snprintf_labels")]
     pub fn to_text(&self, format: TextFormat<'_>) -> Result<String, ObjectError> {
         self.check_printable(&format)?;
-        let (kind, TextFormat { output, flags, labels, .. }) = (format.message_type(), format);
-        let map = labelmap::as_ptr(labels);
+        let (kind, output, flags) = format.for_printer();
+        let map = labelmap::as_ptr(format.labels);
         let bytes = print(|buffer, size| {
             // SAFETY: `print` gives a buffer of `size` bytes, not 0, and the lock on what the
             // printer shares; object and map are alive and only read, and the map may be NULL.
@@ -205,7 +207,7 @@ const LAST_SIZE: usize = 1 << 20;
 /// The printer gets a buffer and its size, never 0, and returns the length of the text, or -1.
 /// When it has cut labels off, what it returns can be one less than the size; when it has cut
 /// anything else, it is at least the size. So only a text that leaves a byte free is complete.
-pub(crate) fn print(mut printer: impl FnMut(*mut c_char, c_uint) -> c_int) -> Result<Vec<u8>, ObjectError> {
+pub(super) fn print(mut printer: impl FnMut(*mut c_char, c_uint) -> c_int) -> Result<Vec<u8>, ObjectError> {
     let mut buffer = Vec::new();
     let mut size = FIRST_SIZE;
     while size <= LAST_SIZE {

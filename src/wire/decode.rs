@@ -308,7 +308,7 @@ fn security_context(nest: Attribute<'_>) -> Result<Option<OsString>> {
 }
 
 /// A string up to its NUL, or all of it.
-fn text(attribute: Attribute<'_>) -> &[u8] {
+pub(super) fn text(attribute: Attribute<'_>) -> &[u8] {
     attribute.value.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 

@@ -89,9 +89,7 @@ pub(crate) fn set_properties(ct: &mut Conntrack, flow: &Flow) -> Result<()> {
 ///
 /// The C library knows neither a request by reply tuple nor the id; both are put in behind it.
 pub(crate) fn key(request: &mut MessageBuf, key: &Key, direction: Direction) -> Result<()> {
-    let mut ct = Conntrack::new()?;
-    set_tuple(&mut ct, &ORIGINAL, &key.tuple)?;
-    set_icmp(&mut ct, &key.tuple)?;
+    let mut ct = tuple_object(&key.tuple)?;
     set_zones(&mut ct, Zones::Lookup(key.zone.in_direction(direction)))?;
     ct.append_to(request)?;
     put_icmp(request, cta::TUPLE_ORIG, &key.tuple)?;
@@ -102,6 +100,14 @@ pub(crate) fn key(request: &mut MessageBuf, key: &Key, direction: Direction) -> 
         request.put(cta::ID, &id.to_be_bytes())?;
     }
     Ok(())
+}
+
+/// A C object with this original tuple and nothing else.
+pub(super) fn tuple_object(tuple: &Tuple) -> Result<Conntrack, ObjectError> {
+    let mut ct = Conntrack::new()?;
+    set_tuple(&mut ct, &ORIGINAL, tuple)?;
+    set_icmp(&mut ct, tuple)?;
+    Ok(ct)
 }
 
 /// The attributes that a tuple is made of.
@@ -179,7 +185,7 @@ fn set_icmp(ct: &mut Conntrack, tuple: &Tuple) -> Result<(), ObjectError> {
 }
 
 /// Puts the ICMP fields of a tuple into the message that was built.
-fn put_icmp(request: &mut MessageBuf, nest: u16, of: &Tuple) -> Result<()> {
+pub(super) fn put_icmp(request: &mut MessageBuf, nest: u16, of: &Tuple) -> Result<()> {
     let (Some(icmp), _) = icmp(of) else { return Ok(()) };
     let [kind, code, id] = match of.family() {
         Family::Ipv4 => [tuple::PROTO_ICMP_TYPE, tuple::PROTO_ICMP_CODE, tuple::PROTO_ICMP_ID],

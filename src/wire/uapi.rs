@@ -13,7 +13,29 @@ pub(crate) const CT_DELETE: u16 = SUBSYS_CTNETLINK | 2;
 pub(crate) const CT_GET_CTRZERO: u16 = SUBSYS_CTNETLINK | 3;
 pub(crate) const CT_GET_STATS_CPU: u16 = SUBSYS_CTNETLINK | 4;
 pub(crate) const CT_GET_STATS: u16 = SUBSYS_CTNETLINK | 5;
+
+pub(crate) const EXP_NEW: u16 = SUBSYS_CTNETLINK_EXP;
+pub(crate) const EXP_GET: u16 = SUBSYS_CTNETLINK_EXP | 1;
+pub(crate) const EXP_DELETE: u16 = SUBSYS_CTNETLINK_EXP | 2;
 pub(crate) const EXP_GET_STATS_CPU: u16 = SUBSYS_CTNETLINK_EXP | 3;
+
+/// Attributes of an expectation (`enum ctattr_expect` and `enum ctattr_expect_nat`).
+pub(crate) mod expect {
+    pub(crate) const MASTER: u16 = 1;
+    pub(crate) const TUPLE: u16 = 2;
+    pub(crate) const MASK: u16 = 3;
+    pub(crate) const TIMEOUT: u16 = 4;
+    pub(crate) const ID: u16 = 5;
+    pub(crate) const HELP_NAME: u16 = 6;
+    pub(crate) const ZONE: u16 = 7;
+    pub(crate) const FLAGS: u16 = 8;
+    pub(crate) const CLASS: u16 = 9;
+    pub(crate) const NAT: u16 = 10;
+    pub(crate) const FN: u16 = 11;
+
+    pub(crate) const NAT_DIR: u16 = 1;
+    pub(crate) const NAT_TUPLE: u16 = 2;
+}
 
 /// Attributes of an entry (`enum ctattr_type`).
 pub(crate) mod cta {

@@ -194,7 +194,6 @@ pub(crate) fn conntrack_payload(attributes: &[u8]) -> Result<(), Malformed> {
 }
 
 /// Checks that bytes begin with a well-formed expectation message, and returns that message alone.
-#[cfg_attr(not(test), allow(dead_code))] // Until the expectation object is here.
 pub(crate) fn expectation_message(bytes: &[u8]) -> Result<&[u8], Malformed> {
     message(bytes, NFNL_SUBSYS_CTNETLINK_EXP, &EXPECTATION)
 }

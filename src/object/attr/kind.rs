@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use sealed::Stored;
 
+use crate::expectation::ExpectationFlags;
 use crate::object::Bitmask;
 use crate::sys;
 
@@ -130,6 +131,8 @@ fields! {
     Ipv4: Ipv4Addr, u32, |ip| u32::from(ip).to_be(), |repr| Ipv4Addr::from(u32::from_be(repr));
     /// An IPv6 address, kept in network order.
     Ipv6: Ipv6Addr, Bytes16, |ip: Ipv6Addr| Bytes16(ip.octets()), |repr: Bytes16| Ipv6Addr::from(repr.0);
+    /// The flags of an expectation.
+    ExpectFlags: ExpectationFlags, u32, |flags: ExpectationFlags| flags.bits(), ExpectationFlags::from_bits_retain;
 }
 
 /// Defines kinds that are one byte and take only some values.
@@ -213,6 +216,23 @@ impl Settable for HelperName {
         name[..input.len()].copy_from_slice(input.as_bytes());
         set(name.as_ptr().cast());
         Ok(())
+    }
+}
+
+/// The kernel's name for a function of its own: at most 23 bytes.
+#[derive(Debug, Clone, Copy)]
+pub enum FunctionName {}
+
+impl sealed::Sealed for FunctionName {}
+
+impl Kind for FunctionName {
+    type Value = String;
+
+    fn load(stored: Stored<'_, Self>) -> Option<String> {
+        // SAFETY: the object keeps the name in a `char[24]`.
+        let field = unsafe { read::<Self, [u8; 24]>(&stored) };
+        let name = field.split(|&byte| byte == 0).next().unwrap_or_default();
+        Some(String::from_utf8_lossy(name).into_owned())
     }
 }
 

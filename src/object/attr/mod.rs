@@ -22,8 +22,8 @@ use std::marker::PhantomData;
 
 pub use entry::*;
 pub use kind::{
-    Family, HelperName, IcmpType, Ipv4, Ipv6, Kind, Labels, Port, Protocol, Settable, State, Text, Timestamp,
-    U8, U16, U32, U64,
+    ExpectFlags, Family, FunctionName, HelperName, IcmpType, Ipv4, Ipv6, Kind, Labels, Port, Protocol,
+    Settable, State, Text, Timestamp, U8, U16, U32, U64,
 };
 pub use tuple::*;
 

@@ -5,10 +5,10 @@ use super::sample::{
     largest, new_message, state_message,
 };
 use crate::object::message::MessageBuf;
-use crate::object::{Conntrack, attr};
-use crate::sys;
+use crate::object::{Conntrack, Expect, TextFormat, attr, expect_attr};
 use crate::wire::attr::Malformed;
-use crate::wire::validate::{self, nonsense};
+use crate::wire::decode_expect;
+use crate::wire::validate::nonsense;
 
 /// How many mutations to try; a slow checker such as valgrind asks for fewer.
 fn cases() -> usize {
@@ -23,19 +23,25 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Conntrack, Malformed> {
     })
 }
 
-/// Parses an expectation the way the crate does: validated first.
+/// Reads everything there is to read of an expectation: attributes, tuples, text, plain data.
 pub(super) fn parse_expectation(bytes: &[u8]) -> Result<(), Malformed> {
-    let message = validate::expectation_message(bytes)?;
-    let mut aligned = vec![0u64; message.len() / 8 + 2];
-    // SAFETY: the words hold at least as many bytes as the message, and do not overlap it.
-    unsafe { std::ptr::copy_nonoverlapping(message.as_ptr(), aligned.as_mut_ptr().cast(), message.len()) };
-    // SAFETY: takes nothing, returns an owned object or NULL.
-    let expectation = unsafe { sys::nfexp_new() };
-    assert!(!expectation.is_null());
-    // SAFETY: an aligned copy of a validated message, and a fresh object.
-    unsafe { sys::nfexp_nlmsg_parse(aligned.as_ptr().cast(), expectation) };
-    // SAFETY: the object was made above and is not used again.
-    unsafe { sys::nfexp_destroy(expectation) };
+    let expect = Expect::parse(bytes).map_err(|error| match error {
+        crate::object::ObjectError::Malformed(malformed) => malformed,
+        other => panic!("{other}"),
+    })?;
+    for tuple in [expect_attr::MASTER, expect_attr::EXPECTED, expect_attr::MASK] {
+        assert_eq!(expect.tuple(tuple).is_some(), expect.is_set(tuple));
+        let text = format!("{:?}", expect.tuple(tuple));
+        assert!(!text.is_empty());
+    }
+    assert_eq!(expect.tuple(expect_attr::NAT_TUPLE).is_some(), expect.is_set(expect_attr::NAT_TUPLE));
+    assert!(expect.get(expect_attr::HELPER_NAME).is_none_or(|name| name.chars().count() <= 15));
+    assert!(expect.get(expect_attr::FN).is_none_or(|name| name.chars().count() <= 23));
+    assert!(expect.clone().equals(&expect));
+    assert!(!expect.to_text(TextFormat::plain()).unwrap().is_empty());
+    assert!(expect.to_text(TextFormat::xml()).unwrap().ends_with("</flow>"));
+    // Either way: the bytes of the plain decoder may be less than complete.
+    drop(decode_expect::expectation(bytes));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod build;
+mod expect;
 mod hostile;
 mod killers;
 mod reported;

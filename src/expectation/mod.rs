@@ -1,0 +1,273 @@
+//! Expectations: the connections that helpers have read about and wait for.
+
+mod check;
+mod mask;
+mod text;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub use mask::SourceMask;
+
+use crate::direction::Direction;
+use crate::flow::HelperName;
+use crate::tuple::{Key, Tuple};
+use crate::zone::Zone;
+
+bitflags::bitflags! {
+    /// What kind of expectation it is (`NF_CT_EXPECT_*` of the kernel).
+    ///
+    /// Bits without a name here are kept.
+    #[doc(alias = "ATTR_EXP_FLAGS")]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct ExpectationFlags: u32 {
+        /// It stays when the connection comes, and goes on expecting more, until its timeout.
+        const PERMANENT = 1 << 0;
+        /// It is not applied to connections yet: the helper waits for more of the protocol.
+        const INACTIVE = 1 << 1;
+        /// A helper outside the kernel made it. The kernel sets and clears this itself.
+        const USERSPACE = 1 << 2;
+
+        // Bits of kernels to come are kept.
+        const _ = !0;
+    }
+}
+
+/// A connection that is expected: what a helper such as `ftp` read in its master's payload.
+///
+/// When the first packet of a flow fits an expectation, the flow is
+/// [`EXPECTED`](crate::Status::EXPECTED), gets the [master](crate::Flow::master) that the
+/// expectation has, and a firewall sees it as *related*. The expectation is removed then, unless it
+/// is [permanent](ExpectationFlags::PERMANENT).
+///
+/// Destination address and port have to be as in [`expected`](Self::expected). Of the source counts
+/// what [`mask`](Self::mask) says: the port that a data connection will come from is never known.
+///
+/// ```
+/// use netfilter_conntrack::{Expectation, Tuple};
+///
+/// let control = Tuple::tcp("10.0.0.1:40000".parse()?, "10.0.0.2:21".parse()?)?;
+/// let data = Tuple::tcp("10.0.0.1:0".parse()?, "10.0.0.2:50000".parse()?)?;
+/// let expectation = Expectation::new(control, data).from_any_port();
+///
+/// assert!(expectation.matches(&Tuple::tcp("10.0.0.1:1234".parse()?, "10.0.0.2:50000".parse()?)?));
+/// assert!(!expectation.matches(&Tuple::tcp("10.0.0.9:1234".parse()?, "10.0.0.2:50000".parse()?)?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "nf_expect")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Expectation {
+    /// The original tuple of the connection that announced this one. It must exist, and have a
+    /// helper.
+    #[doc(alias = "ATTR_EXP_MASTER")]
+    pub master: Tuple,
+    /// The original tuple of the connection that is expected. What the mask leaves out is 0.
+    #[doc(alias = "ATTR_EXP_EXPECTED")]
+    pub expected: Tuple,
+    /// What of the expected tuple's source counts.
+    #[doc(alias = "ATTR_EXP_MASK")]
+    pub mask: SourceMask,
+    /// The zone of the master. The kernel never reports it, so it is `None` in a listing of
+    /// everything and in events; a lookup and the listing of one master put in what was asked for.
+    /// In a request `None` is zone 0.
+    #[doc(alias = "ATTR_EXP_ZONE")]
+    pub zone: Option<Zone>,
+    /// The kernel's id of the expectation. Reported only.
+    ///
+    /// A later one with the same tuple has another id, except when the kernel put it in the very
+    /// same place in memory.
+    #[doc(alias = "CTA_EXPECT_ID")]
+    pub id: Option<u32>,
+    /// What is left until it is removed, in whole seconds. A creation ignores it: the policy of the
+    /// helper has a timeout for each class.
+    #[doc(alias = "ATTR_EXP_TIMEOUT")]
+    pub timeout: Option<Duration>,
+    /// What kind of expectation it is.
+    #[doc(alias = "ATTR_EXP_FLAGS")]
+    pub flags: ExpectationFlags,
+    /// The helper. Newer kernels take the master's for it, whatever a request says.
+    #[doc(alias = "ATTR_EXP_HELPER_NAME")]
+    pub helper: Option<HelperName>,
+    /// The class: a helper has a limit and a timeout for each of its own, from 0 on. The C library
+    /// does not send it; this crate does.
+    #[doc(alias = "ATTR_EXP_CLASS")]
+    pub class: Option<u32>,
+    /// What is needed to translate the expected connection as its master is. The C library does
+    /// not send it; this crate does.
+    #[doc(alias = "ATTR_EXP_NAT_TUPLE")]
+    #[doc(alias = "ATTR_EXP_NAT_DIR")]
+    pub nat: Option<ExpectationNat>,
+    /// The kernel's name for what it does when the connection comes, such as
+    /// [`NAT_FOLLOW_MASTER`](Self::NAT_FOLLOW_MASTER). The C library does not send it; this crate
+    /// does.
+    #[doc(alias = "ATTR_EXP_FN")]
+    pub function: Option<String>,
+}
+
+/// How the expected connection is to be translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExpectationNat {
+    /// Which way the expected connection goes, as seen from its master: `Original` when it comes
+    /// from the side that opened the master.
+    #[doc(alias = "ATTR_EXP_NAT_DIR")]
+    pub direction: Direction,
+    /// The address before translation, where the helper needs it (SIP does).
+    pub address: Option<IpAddr>,
+    /// The port before translation: where the connection is to arrive in the end.
+    pub port: u16,
+}
+
+impl Expectation {
+    /// The [function](Self::function) that translates a connection as its master is: addresses from
+    /// the master, the port from [`nat`](Self::nat).
+    pub const NAT_FOLLOW_MASTER: &'static str = "nat-follow-master";
+
+    /// An expectation of exactly this tuple, in zone 0.
+    #[doc(alias = "nfexp_new")]
+    #[must_use]
+    pub fn new(master: Tuple, expected: Tuple) -> Self {
+        Self {
+            master,
+            expected,
+            mask: SourceMask::exact(expected.family()),
+            zone: None,
+            id: None,
+            timeout: None,
+            flags: ExpectationFlags::empty(),
+            helper: None,
+            class: None,
+            nat: None,
+            function: None,
+        }
+    }
+
+    /// The connection may come from any port (of ICMP: have any id; of GRE: any source key).
+    #[must_use]
+    pub fn from_any_port(mut self) -> Self {
+        self.mask.port = 0;
+        self
+    }
+
+    /// The connection may come from any address.
+    #[must_use]
+    pub fn from_any_address(mut self) -> Self {
+        self.mask.address = SourceMask::anything(self.expected.family()).address;
+        self
+    }
+
+    /// Sets the [mask](Self#structfield.mask).
+    #[must_use]
+    pub fn mask(mut self, mask: SourceMask) -> Self {
+        self.mask = mask;
+        self
+    }
+
+    /// Sets the [zone](Self#structfield.zone).
+    #[must_use]
+    pub fn zone(mut self, zone: impl Into<Zone>) -> Self {
+        self.zone = Some(zone.into());
+        self
+    }
+
+    /// Sets the [timeout](Self#structfield.timeout).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the [flags](Self#structfield.flags).
+    #[must_use]
+    pub fn flags(mut self, flags: ExpectationFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Sets the [helper](Self#structfield.helper).
+    #[must_use]
+    pub fn helper(mut self, helper: HelperName) -> Self {
+        self.helper = Some(helper);
+        self
+    }
+
+    /// Sets the [class](Self#structfield.class).
+    #[must_use]
+    pub fn class(mut self, class: u32) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// Sets the [translation](Self#structfield.nat). Alone it does nothing: the function uses it.
+    #[must_use]
+    pub fn nat(mut self, nat: ExpectationNat) -> Self {
+        self.nat = Some(nat);
+        self
+    }
+
+    /// Sets the [function](Self#structfield.function).
+    #[must_use]
+    pub fn function(mut self, function: impl Into<String>) -> Self {
+        self.function = Some(function.into());
+        self
+    }
+
+    /// Has the connection translated as its master is
+    /// ([`NAT_FOLLOW_MASTER`](Self::NAT_FOLLOW_MASTER)), to this port.
+    #[must_use]
+    pub fn follow_master(self, direction: Direction, port: u16) -> Self {
+        self.nat(ExpectationNat { direction, address: None, port }).function(Self::NAT_FOLLOW_MASTER)
+    }
+
+    /// Whether a flow with this original tuple, in the same zone, is the one expected.
+    #[must_use]
+    pub fn matches(&self, tuple: &Tuple) -> bool {
+        self.mask.apply(&self.expected) == self.mask.apply(tuple)
+    }
+
+    /// What names it: expected tuple, zone (0 when it is not known) and, when known, the id.
+    #[must_use]
+    pub fn key(&self) -> ExpectationKey {
+        ExpectationKey { expected: self.expected, zone: self.zone.unwrap_or_default(), id: self.id }
+    }
+
+    /// The key of its master.
+    #[must_use]
+    pub fn master_key(&self) -> Key {
+        self.master.in_zone(self.zone.unwrap_or_default())
+    }
+}
+
+/// Names one expectation: the expected tuple, the zone of the master and, when it was read from the
+/// kernel, the id.
+///
+/// Made from a [`Tuple`] (zone 0), from [`Tuple::in_zone`], or from an [`Expectation`]. It is not a
+/// [`Key`], so that an expectation cannot be taken for the flow that it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExpectationKey {
+    /// The expected tuple.
+    pub expected: Tuple,
+    /// The zone of the master; only its number counts.
+    pub zone: Zone,
+    /// The kernel's id of the expectation.
+    pub id: Option<u32>,
+}
+
+impl From<Tuple> for ExpectationKey {
+    fn from(expected: Tuple) -> Self {
+        Self { expected, zone: Zone::DEFAULT, id: None }
+    }
+}
+
+/// The tuple and the zone: the id of a [`Key`] is that of a flow.
+impl From<Key> for ExpectationKey {
+    fn from(key: Key) -> Self {
+        Self { expected: key.tuple, zone: key.zone, id: None }
+    }
+}
+
+impl From<&Expectation> for ExpectationKey {
+    fn from(expectation: &Expectation) -> Self {
+        expectation.key()
+    }
+}
