@@ -270,6 +270,10 @@ pub enum Operation {
     Flush,
     /// Listing entries.
     Dump,
+    /// Listening to events.
+    Listen,
+    /// Attaching a filter to a socket, or detaching it.
+    Filter,
 }
 
 impl fmt::Display for Operation {
@@ -284,6 +288,8 @@ impl fmt::Display for Operation {
             Self::Delete => "delete",
             Self::Flush => "flush",
             Self::Dump => "dump",
+            Self::Listen => "listen to",
+            Self::Filter => "filter",
         })
     }
 }
@@ -302,6 +308,8 @@ pub enum Object {
     Table(Option<Family>),
     /// A network namespace.
     Namespace(PathBuf),
+    /// The events of connection tracking.
+    Events,
 }
 
 impl fmt::Display for Object {
@@ -313,6 +321,7 @@ impl fmt::Display for Object {
             Self::Table(None) => f.write_str("the table"),
             Self::Table(Some(family)) => write!(f, "the {family} entries"),
             Self::Namespace(path) => write!(f, "network namespace {}", path.display()),
+            Self::Events => f.write_str("conntrack events"),
         }
     }
 }
@@ -413,6 +422,28 @@ pub enum InputError {
         /// The mask.
         mask: u32,
     },
+    /// A prefix length that addresses of the family do not have.
+    #[error("{len} is no prefix length of {family}")]
+    PrefixLength {
+        /// The family of the address.
+        family: Family,
+        /// The prefix length.
+        len: u8,
+    },
+    /// An address with bits behind its prefix: of a host, where a network was to be given.
+    #[error("{address}/{len} is no network: {address} has bits behind the prefix")]
+    HostBits {
+        /// The address.
+        address: IpAddr,
+        /// The prefix length.
+        len: u8,
+    },
+    /// Text that is no network.
+    #[error("not an address with a prefix length")]
+    NotAPrefix,
+    /// Events of no group are to be listened to.
+    #[error("no group of events to listen to")]
+    NoGroups,
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 mod direction;
 mod error;
+mod event;
 mod flow;
 mod handle;
 mod kernel;
 mod label;
 mod netns;
 pub mod object;
+mod prefix;
 mod proto;
 mod status;
 mod tuple;
@@ -16,6 +18,7 @@ mod zone;
 
 pub use direction::{Direction, PerDirection};
 pub use error::{Error, Failure, InputError, Object, Operation, Result};
+pub use event::{Change, Event, EventKind, Events, EventsBuilder, Groups};
 pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
@@ -24,6 +27,7 @@ pub use handle::{Dump, Entries, Handle, Outcome};
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
+pub use prefix::Prefix;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};

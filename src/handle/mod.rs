@@ -103,6 +103,13 @@ impl Handle {
         self.link.patience()
     }
 
+    /// The port id of the handle's socket: [events](crate::Change::port_id) that the handle causes
+    /// carry it. It changes when a listing is left before its end, since the socket is then replaced.
+    #[must_use]
+    pub fn port_id(&self) -> u32 {
+        self.link.port()
+    }
+
     /// Creates an entry. It must not exist yet.
     ///
     /// Sent are the tuples, zone, timeout, and everything else in `flow` that is not *reported

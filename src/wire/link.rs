@@ -5,14 +5,11 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::attr::{Attributes, Malformed, aligned};
+use super::attr::{Attributes, Malformed};
+use super::inbox::{Header, Inbox, NLMSG_HEADER};
 use super::socket::Socket;
 use crate::error::{Error, Failure};
 
-/// Bytes of a netlink header.
-const NLMSG_HEADER: usize = 16;
-/// The kernel fills dumps in pieces of at most this size, whatever the reader offers.
-const BUFFER: usize = 32 << 10;
 /// Attributes behind an error message (`enum nlmsgerr_attrs`).
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
@@ -34,9 +31,7 @@ pub(crate) struct Link {
     unfinished: Option<u32>,
     /// Whether a part of the running dump said that the table changed too much under it.
     interrupted: bool,
-    buffer: Box<[u8]>,
-    /// What of the buffer has not been looked at.
-    unread: Range<usize>,
+    inbox: Inbox,
 }
 
 /// An answer, or a part of one.
@@ -101,8 +96,7 @@ impl Link {
             receive_buffer,
             unfinished: None,
             interrupted: false,
-            buffer: vec![0; BUFFER].into(),
-            unread: 0..0,
+            inbox: Inbox::new(),
         })
     }
 
@@ -118,9 +112,14 @@ impl Link {
         self.socket.receive_buffer()
     }
 
+    /// The port id of the socket, which messages caused by its requests carry.
+    pub(crate) fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
     /// The bytes of a message, headers included; valid until the next receive.
     pub(crate) fn bytes(&self, message: Range<usize>) -> &[u8] {
-        self.buffer.get(message).unwrap_or_default()
+        self.inbox.bytes(message)
     }
 
     /// Sends a request under a sequence number of its own, which it returns.
@@ -152,7 +151,7 @@ impl Link {
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
         let deadline = Instant::now() + self.patience;
         loop {
-            while let Some(message) = self.next_in_buffer()? {
+            while let Some(message) = self.inbox.next().map_err(Fault::Malformed)? {
                 if let Some(answer) = self.answer_to(seq, message)? {
                     if matches!(answer, Answer::Done | Answer::Refused { .. } | Answer::Interrupted) {
                         self.unfinished.take_if(|dump| *dump == seq);
@@ -160,42 +159,8 @@ impl Link {
                     return Ok(answer);
                 }
             }
-            self.fill(deadline)?;
+            self.inbox.fill(&self.socket, Some(deadline))?;
         }
-    }
-
-    /// Receives a datagram of the kernel's.
-    fn fill(&mut self, deadline: Instant) -> Result<(), Fault> {
-        loop {
-            let datagram = self.socket.receive(&mut self.buffer, deadline)?;
-            if !datagram.from_kernel {
-                // Somebody who never stops sending must not keep us for ever.
-                match Instant::now() < deadline {
-                    true => continue,
-                    false => return Err(Fault::TimedOut),
-                }
-            }
-            if datagram.truncated {
-                return Err(Fault::Malformed(Malformed::new("datagram", "longer than the receive buffer")));
-            }
-            self.unread = 0..datagram.len.min(self.buffer.len());
-            return Ok(());
-        }
-    }
-
-    /// The next message of the datagram at hand.
-    fn next_in_buffer(&mut self) -> Result<Option<Header>, Fault> {
-        let Range { start, end } = self.unread;
-        let rest = self.buffer.get(start..end).unwrap_or_default();
-        let Some(header) = Header::read(rest, start) else {
-            self.unread = 0..0;
-            return match rest.len() {
-                0 => Ok(None),
-                _ => Err(Fault::Malformed(Malformed::new("netlink header", "length outside its datagram"))),
-            };
-        };
-        self.unread.start = end.min(start + aligned(header.range.len()));
-        Ok(Some(header))
     }
 
     /// What a message says about request `seq`, if it does.
@@ -229,7 +194,7 @@ impl Link {
         match self.replacement() {
             Some(socket) => {
                 self.socket = socket;
-                self.unread = 0..0;
+                self.inbox.clear();
                 self.unfinished = None;
                 Ok(())
             }
@@ -267,34 +232,6 @@ pub(crate) trait Request {
     fn set_seq(&mut self, seq: u32);
     /// The message, headers included.
     fn bytes(&self) -> &[u8];
-}
-
-/// The header of a received message, and where in the buffer the message is.
-struct Header {
-    range: Range<usize>,
-    kind: u16,
-    flags: u16,
-    seq: u32,
-    port: u32,
-}
-
-impl Header {
-    /// Reads a header at the start of `bytes`, which begin at `offset` in the buffer.
-    fn read(bytes: &[u8], offset: usize) -> Option<Self> {
-        let header: &[u8; NLMSG_HEADER] = bytes.first_chunk()?;
-        let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3] = *header;
-        let len = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
-        if len < NLMSG_HEADER || len > bytes.len() {
-            return None;
-        }
-        Some(Self {
-            range: offset..offset + len,
-            kind: u16::from_ne_bytes([k0, k1]),
-            flags: u16::from_ne_bytes([f0, f1]),
-            seq: u32::from_ne_bytes([s0, s1, s2, s3]),
-            port: u32::from_ne_bytes([p0, p1, p2, p3]),
-        })
-    }
 }
 
 /// Reads `struct nlmsgerr`: a negative errno or 0, the header of the request, and what the kernel

@@ -3,7 +3,9 @@
 pub(crate) mod attr;
 pub(crate) mod decode;
 pub(crate) mod encode;
+mod inbox;
 pub(crate) mod link;
+pub(crate) mod monitor;
 mod socket;
 pub(crate) mod uapi;
 pub(crate) mod validate;

@@ -12,6 +12,9 @@ pub(crate) const CT_DELETE: u16 = SUBSYS_CTNETLINK | 2;
 pub(crate) const CT_GET_CTRZERO: u16 = SUBSYS_CTNETLINK | 3;
 pub(crate) const CT_GET_STATS: u16 = SUBSYS_CTNETLINK | 5;
 
+/// The subsystem of expectations, with the same numbers in the low byte.
+pub(crate) const SUBSYS_EXPECTATIONS: u16 = 2 << 8;
+
 /// Attributes of an entry (`enum ctattr_type`).
 pub(crate) mod cta {
     pub(crate) const TUPLE_ORIG: u16 = 1;
