@@ -151,8 +151,10 @@ fn lists_add_up() {
 #[test]
 fn zones() {
     let mut handle = require_kernel!();
-    let zone = |zone: Zone| flow(udp("10.0.0.1:1", "10.0.0.2:2")).zone(zone);
-    let flows = [zone(Zone::DEFAULT), zone(10.into()), zone(u16::MAX.into()), zone(Zone::original_only(11))];
+    let same = |zone: Zone| flow(udp("10.0.0.1:1", "10.0.0.2:2")).zone(zone);
+    // Its reply direction is in zone 0, where a reply tuple must be its own too.
+    let one_way = flow(udp("10.0.0.1:3", "10.0.0.2:4")).zone(Zone::original_only(11));
+    let flows = [same(Zone::DEFAULT), same(10.into()), same(u16::MAX.into()), one_way];
     let add: Add<u16> = EventFilter::zones;
     if let Err(error) = EventFilter::new().expect("a filter").zones(Logic::Only, [1]) {
         assert_eq!(error, ObjectError::Unsupported { what: "NFCT_FILTER_ZONE", needs: "1.1.0" });
