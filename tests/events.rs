@@ -110,29 +110,6 @@ fn packets_cause_events_with_counters_and_times() {
     }
 }
 
-/// With `nf_conntrack_events` at 2 a flow that began while nobody listened sends nothing, not even its
-/// end, however it ends; with 1 everything, with 0 nothing.
-#[test]
-fn a_flow_older_than_the_listener_may_be_silent() {
-    let mut handle = require_kernel!();
-    let (old, short) = (flow(udp("10.0.0.1:1", "10.0.0.2:2")), flow(udp("10.0.0.1:3", "10.0.0.2:4")));
-    for (setting, expected) in [("2", [0, 0, 0]), ("1", [0, 1, 2]), ("0", [0, 0, 0])] {
-        sysctl("nf_conntrack_events", setting);
-        handle.create(&old).expect("created");
-        handle.create(&short.clone().timeout(Duration::from_secs(1))).expect("created");
-        let mut events = Events::builder().open().expect("events");
-        handle.update(&old.identity().mark(5)).expect("updated");
-        handle.delete(&old).expect("deleted");
-        std::thread::sleep(Duration::from_millis(1100));
-        // A listing removes what it finds expired.
-        assert_eq!(all(&mut handle), []);
-        let changes = changes(&mut events);
-        let count = |kind| changes.iter().filter(|change| change.0 == kind).count();
-        let counts = [EventKind::New, EventKind::Update, EventKind::Destroy].map(count);
-        assert_eq!(counts, expected, "nf_conntrack_events {setting}: {changes:?}");
-    }
-}
-
 /// Of a burst that does not fit: the first events, then the loss with its exact size, then what
 /// happened after.
 #[test]

@@ -115,9 +115,6 @@ impl<'f> EventsBuilder<'f> {
     /// Listens to the events of other network namespaces too: of those that the listener's has an id
     /// for (`ip netns set`, or a virtual device that leads there), and for which the caller has
     /// `CAP_NET_BROADCAST` in the user namespace that owns them.
-    ///
-    /// A namespace where nobody listens sends events only with
-    /// `net.netfilter.nf_conntrack_events` at 1 there.
     #[doc(alias = "NETLINK_LISTEN_ALL_NSID")]
     pub fn all_namespaces(mut self) -> Self {
         self.all_namespaces = true;

@@ -45,9 +45,9 @@ use crate::wire::{decode, uapi};
 /// - An event holds the whole entry or a part: an update has what changed, and no mark when that is
 ///   0. Counters, start and stop times come with the destruction of a flow, where the namespace keeps
 ///   them (`net.netfilter.nf_conntrack_acct`, `nf_conntrack_timestamp`).
-/// - With `net.netfilter.nf_conntrack_events` at 2, the default, a flow that began while nobody in the
-///   namespace listened sends no event ever, not even when it is destroyed. With 1 every flow sends
-///   events, with 0 none does.
+/// - With `net.netfilter.nf_conntrack_events` at 2, the default, a flow that began while nobody
+///   listened, in any network namespace of the machine, sends no event ever, not even when it is
+///   destroyed. With 1 every flow sends events, with 0 none does.
 ///
 /// # Losing events
 ///
