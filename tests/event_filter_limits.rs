@@ -54,6 +54,29 @@ fn a_filter_is_attached_replaced_and_taken_off() {
     );
 }
 
+/// Lists decide about updates and ends too. An update that a request caused says everything that a
+/// request can change, changed or not.
+#[test]
+fn updates_and_ends_are_decided_about() {
+    let mut handle = require_kernel!();
+    let states = filter(|filter| filter.tcp_states(Logic::Only, [TcpState::Established]));
+    let marks = filter(|filter| filter.marks(Logic::Only, [(1, u32::MAX)]));
+    let [mut by_state, mut by_mark] =
+        [&states, &marks].map(|filter| Events::builder().filter(filter).open().expect("events"));
+    let flow = flow(tcp("10.0.0.1:1", "10.0.0.2:2")).tcp_state(TcpState::SynSent).mark(1);
+    handle.create(&flow).expect("created");
+    handle.update(&flow.identity().mark(2)).expect("updated");
+    handle.update(&flow.identity().mark(1)).expect("updated");
+    handle.update(&flow.identity().tcp_state(TcpState::Established)).expect("updated");
+    handle.update(&flow.identity().tcp_state(TcpState::Close)).expect("updated");
+    handle.delete(&flow).expect("deleted");
+
+    let kinds = |events: &mut Events| changes(events).into_iter().map(|change| change.0).collect::<Vec<_>>();
+    use EventKind::{Destroy, New, Update};
+    assert_eq!(kinds(&mut by_state), [Update], "the one to ESTABLISHED");
+    assert_eq!(kinds(&mut by_mark), [New, Update, Update, Update, Destroy]);
+}
+
 /// A list at its limit decides rightly about its last value, alone and with all others full.
 #[test]
 fn full_lists_decide_rightly_and_fuller_ones_are_refused() {

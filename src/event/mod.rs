@@ -42,9 +42,9 @@ use crate::wire::{decode, uapi};
 ///
 /// - Events of what happens in the one network namespace, or in
 ///   [all that it knows](EventsBuilder::all_namespaces).
-/// - An event holds the whole entry or a part: an update has what changed, and no mark when that is
-///   0. Counters, start and stop times come with the destruction of a flow, where the namespace keeps
-///   them (`net.netfilter.nf_conntrack_acct`, `nf_conntrack_timestamp`).
+/// - An update that packets caused has what changed, one that a request caused all that a request can
+///   change. Counters, start and stop times come with the destruction of a flow, where the namespace
+///   keeps them (`net.netfilter.nf_conntrack_acct`, `nf_conntrack_timestamp`).
 /// - With `net.netfilter.nf_conntrack_events` at 2, the default, a flow that began while nobody
 ///   listened, in any network namespace of the machine, sends no event ever, not even when it is
 ///   destroyed. With 1 every flow sends events, with 0 none does.
@@ -80,7 +80,8 @@ pub enum Event {
     /// (The kernel reports a loss earlier than that; the report is held back.)
     #[doc(alias = "ENOBUFS")]
     Overrun {
-        /// How many events were lost since the last overrun. `None` on kernels before 4.12, which do not say.
+        /// How many events were lost since the last overrun, by the kernel's count. `None` on kernels
+        /// before 4.12, which do not say.
         lost: Option<u32>,
     },
 }
@@ -144,11 +145,15 @@ impl Events {
                     self.overruns += 1;
                     return Some(Ok(Event::Overrun { lost }));
                 }
-                Ok(Notice::Message(message)) => match self.event(message) {
-                    Ok(Some(event)) => return Some(Ok(event)),
-                    Ok(None) => {}
-                    Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
-                },
+                Ok(Notice::Message(message)) => {
+                    match event(&message, self.monitor.bytes(message.range.clone())) {
+                        Ok(Some(event)) => return Some(Ok(event)),
+                        Ok(None) => {}
+                        Err(malformed) => {
+                            return Some(Err(Error::Malformed { failure: failure(), malformed }));
+                        }
+                    }
+                }
                 Err(Fault::TimedOut) => return None,
                 Err(fault) => {
                     self.failed = matches!(fault, Fault::Io(_));
@@ -157,23 +162,6 @@ impl Events {
             }
         }
         None
-    }
-
-    /// The event in a message; none in one of a kind that this version does not know.
-    fn event(&self, message: Message) -> Result<Option<Event>, Malformed> {
-        let subsystem = message.kind & 0xff00;
-        let Some(kind) = kind(&message) else { return Ok(None) };
-        let bytes = self.monitor.bytes(message.range);
-        let (port_id, namespace) = (message.port, message.namespace);
-        match subsystem {
-            uapi::SUBSYS_CTNETLINK => {
-                let entry = decode::flow(bytes)?;
-                Ok(Some(Event::Flow(Change { kind, entry, port_id, namespace })))
-            }
-            // JOIN: expectations are decoded here, into `Event::Expectation(Change<Expectation>)`.
-            uapi::SUBSYS_EXPECTATIONS => Ok(None),
-            _ => Ok(None),
-        }
     }
 
     /// How often the receive buffer was full: the number of [`Event::Overrun`] items so far.
@@ -205,6 +193,21 @@ impl Events {
     }
 }
 
+/// The event in a message; none in one of a kind that this version does not know.
+fn event(message: &Message, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
+    let Some(kind) = kind(message) else { return Ok(None) };
+    let (port_id, namespace) = (message.port, message.namespace);
+    match message.kind & 0xff00 {
+        uapi::SUBSYS_CTNETLINK => {
+            let entry = decode::flow(bytes)?;
+            Ok(Some(Event::Flow(Change { kind, entry, port_id, namespace })))
+        }
+        // JOIN: expectations are decoded here, into `Event::Expectation(Change<Expectation>)`.
+        uapi::SUBSYS_EXPECTATIONS => Ok(None),
+        _ => Ok(None),
+    }
+}
+
 /// Tells what happened by type and flags: a new entry and an update have the same type.
 fn kind(message: &Message) -> Option<EventKind> {
     const NEW: u16 = uapi::CT_NEW & 0xff;
@@ -228,10 +231,46 @@ impl Iterator for Events {
 
 impl FusedIterator for Events {}
 
-/// The socket, to wait on. It becomes readable when events are queued or were lost.
+/// The socket, to wait on. It is ready for reading when events are queued, and has an error (`POLLERR`)
+/// when some were lost. Reading from it takes events away from the stream.
 impl AsFd for Events {
     #[doc(alias = "nfct_fd")]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.monitor.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, flags: i32) -> Message {
+        Message { range: 0..0, kind, flags: flags as u16, port: 7, namespace: None }
+    }
+
+    #[test]
+    fn new_and_changed_entries_differ_by_flags() {
+        let (create, excl) = (libc::NLM_F_CREATE, libc::NLM_F_EXCL);
+        for (kind_of, flags, expected) in [
+            (uapi::CT_NEW, create | excl, Some(EventKind::New)),
+            (uapi::CT_NEW, create, Some(EventKind::New)),
+            (uapi::CT_NEW, 0, Some(EventKind::Update)),
+            (uapi::CT_DELETE, 0, Some(EventKind::Destroy)),
+            (uapi::CT_GET, 0, None),
+        ] {
+            assert_eq!(kind(&message(kind_of, flags)), expected, "{kind_of:#x} {flags:#x}");
+        }
+    }
+
+    #[test]
+    fn messages_are_events_malformed_or_of_no_concern() {
+        let headers = [0; 20];
+        let malformed = event(&message(uapi::CT_NEW, 0), &headers).expect_err("no tuple");
+        assert_eq!(malformed.to_string(), "malformed CTA_TUPLE_ORIG: missing");
+        assert!(event(&message(uapi::CT_DELETE, 0), &headers[..19]).is_err());
+        // Statistics of connection tracking, and something of nftables.
+        for unknown in [uapi::CT_GET_STATS, 10 << 8] {
+            assert_eq!(event(&message(unknown, 0), &headers), Ok(None));
+        }
     }
 }

@@ -113,3 +113,47 @@ impl Header {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(bytes: &[u8]) -> Inbox {
+        let mut inbox = Inbox::new();
+        inbox.buffer[..bytes.len()].copy_from_slice(bytes);
+        inbox.unread = 0..bytes.len();
+        inbox
+    }
+
+    /// A header that claims `len` bytes, and `body` bytes behind it.
+    fn message(len: u32, body: usize) -> Vec<u8> {
+        let mut bytes = len.to_ne_bytes().to_vec();
+        bytes.extend([2, 1, 0, 6]);
+        bytes.extend(7u32.to_ne_bytes());
+        bytes.extend(9u32.to_ne_bytes());
+        bytes.extend(vec![0; body]);
+        bytes
+    }
+
+    #[test]
+    fn messages_are_found_one_after_the_other() {
+        // The second begins where the padding of the first ends; that of the last may be missing.
+        let mut inbox = with(&[message(17, 4), message(18, 2)].concat());
+        let first = inbox.next().expect("a message").expect("a message");
+        assert_eq!((first.range, first.kind, first.flags), (0..17, 0x102, 0x600));
+        assert_eq!((first.seq, first.port), (7, 9));
+        let second = inbox.next().expect("a message").expect("a message");
+        assert_eq!(second.range, 20..38);
+        assert!(inbox.next().expect("the end").is_none());
+        assert!(inbox.next().expect("still the end").is_none());
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_ends_the_datagram() {
+        for bytes in [message(15, 4), message(21, 4), message(0, 4), message(u32::MAX, 4), vec![20, 0, 0]] {
+            let mut inbox = with(&bytes);
+            assert!(inbox.next().is_err(), "{bytes:?}");
+            assert!(inbox.next().expect("the end").is_none(), "goes on with the next datagram");
+        }
+    }
+}

@@ -252,3 +252,27 @@ fn check<T: PartialOrd + From<i8>>(result: T) -> io::Result<T> {
         false => Ok(result),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_id_is_read_from_control_data_and_nothing_else() {
+        let data = |level: i32, kind: i32, id: i32| {
+            let len = size_of::<usize>() + 12;
+            let mut bytes = len.to_ne_bytes().to_vec();
+            bytes.extend([level, kind, id].map(i32::to_ne_bytes).concat());
+            bytes.resize(32, 0);
+            let word = |word: usize| std::array::from_fn(|byte| bytes[8 * word + byte]);
+            ([0, 1, 2, 3].map(|at| u64::from_ne_bytes(word(at))), len)
+        };
+        let (control, len) = data(libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID, 5);
+        assert_eq!(namespace_in(&control, len), Some(5));
+        assert_eq!(namespace_in(&control, len - 1), None);
+        assert_eq!(namespace_in(&control, 0), None);
+        assert_eq!(namespace_in(&control, 33), None);
+        let (control, len) = data(libc::SOL_SOCKET, libc::NETLINK_LISTEN_ALL_NSID, 5);
+        assert_eq!(namespace_in(&control, len), None);
+    }
+}

@@ -1,5 +1,5 @@
 //! Filtered listening, for tests.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 use netfilter_conntrack::object::{EventFilter, Logic, ObjectError};
 use netfilter_conntrack::{Events, Flow, Groups, Handle, Prefix};

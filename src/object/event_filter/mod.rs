@@ -129,7 +129,7 @@ impl EventFilter {
 
     /// Adds to the list of states, for TCP. A filter lists states of one protocol.
     ///
-    /// A message says the state only when the state has changed.
+    /// An update caused by packets says the state only when that has changed; others pass the list.
     ///
     /// # Errors
     /// As [`protocols`](Self::protocols); [`ObjectError::InvalidValue`] for a state above 15, and
