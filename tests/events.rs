@@ -201,6 +201,18 @@ fn waiting_has_a_deadline_and_not_waiting_returns_at_once() {
     thread.join().expect("the thread");
 }
 
+/// Without rights in the initial user namespace the size is cut without an error.
+#[test]
+fn a_receive_buffer_is_as_large_as_the_kernel_grants() {
+    let _handle = require_kernel!();
+    let most = std::fs::read_to_string("/proc/sys/net/core/rmem_max").expect("a limit");
+    let most = most.trim().parse::<usize>().expect("a number");
+    let obtained = |bytes| Events::builder().receive_buffer(bytes).open().expect("events").receive_buffer();
+    assert_eq!(obtained(most), Ok(2 * most));
+    let more = obtained(4 * most).expect("a size");
+    assert!(more == 2 * most || more == 2 * 4 * most, "{more}, at most {most} without rights");
+}
+
 #[test]
 fn the_descriptor_becomes_readable() {
     let mut handle = require_kernel!();
