@@ -12,7 +12,7 @@ use common::{flow, tcp, udp};
 use filtered::{Add, decides, ends, filter, heard, prefixes};
 use listen::changes;
 use netfilter_conntrack::object::{EventFilter, Logic, ObjectError};
-use netfilter_conntrack::{EventKind, Events, Prefix, Protocol, TcpState, Tuple};
+use netfilter_conntrack::{EventKind, Events, Namespace, Prefix, Protocol, TcpState, Tuple};
 
 /// Only what is queued after an attach is filtered, and a filter can be taken off.
 #[test]
@@ -158,4 +158,26 @@ fn refused_prefixes_leave_both_families_alone() {
     let empty = filter.sources(Logic::Only, []).err();
     assert!(matches!(empty, Some(ObjectError::InvalidValue { .. })), "{empty:?}");
     assert_eq!(heard(&mut handle, &filter, &flows), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_filter_can_be_used_from_several_threads() {
+    fn crosses<T: Send + Sync + 'static>() {}
+    crosses::<EventFilter>();
+    let mut handle = require_kernel!();
+    let filter = filter(|filter| filter.protocols(Logic::Only, [Protocol::TCP]));
+    let own = Namespace::at("/proc/thread-self/ns/net").expect("this namespace");
+    // Each stream is opened by a thread of its own.
+    let mut events = std::thread::scope(|scope| {
+        let open = || Events::builder().filter(&filter).open_in(&own).expect("events");
+        let threads = [scope.spawn(open), scope.spawn(open)];
+        threads.map(|thread| thread.join().expect("a thread"))
+    });
+    drop(filter);
+    handle.create(&flow(udp("10.0.0.1:1", "10.0.0.2:2"))).expect("created");
+    let tcp = flow(tcp("10.0.0.1:1", "10.0.0.2:2"));
+    handle.create(&tcp).expect("created");
+    for events in &mut events {
+        assert_eq!(changes(events), [(EventKind::New, tcp.key().to_string())]);
+    }
 }

@@ -82,7 +82,6 @@ impl<'f> EventsBuilder<'f> {
 
     /// A filter for the kernel to apply before it queues an event. Events of expectations pass every
     /// filter.
-    #[doc(alias = "nfct_filter_attach")]
     pub fn filter(mut self, filter: &'f EventFilter) -> Self {
         self.filter = Some(filter);
         self
@@ -130,7 +129,6 @@ impl<'f> EventsBuilder<'f> {
     /// `CAP_NET_ADMIN` (or `CAP_NET_BROADCAST`, for all namespaces); [`Error::Unsupported`] when the
     /// kernel has no netfilter netlink; [`Error::Refused`] for a filter that the kernel does not take;
     /// [`Error::System`] when no socket can be had.
-    #[doc(alias = "nfct_open")]
     pub fn open(self) -> Result<Events> {
         if self.groups.numbers().next().is_none() {
             return Err(InputError::NoGroups.into());

@@ -55,9 +55,6 @@ use crate::wire::{decode, uapi};
 /// some 160 and one of 8 MiB some 13,000. When it is full the kernel throws events away until the
 /// program has read everything; then comes an [`Event::Overrun`] and the stream goes on. Whoever keeps
 /// a copy of the table reads the table again then.
-#[doc(alias = "nfct_catch")]
-#[doc(alias = "nfct_callback_register")]
-#[doc(alias = "nfct_callback_register2")]
 #[derive(Debug)]
 pub struct Events {
     monitor: Monitor,
@@ -234,7 +231,6 @@ impl FusedIterator for Events {}
 /// The socket, to wait on. It is ready for reading when events are queued, and has an error (`POLLERR`)
 /// when some were lost. Reading from it takes events away from the stream.
 impl AsFd for Events {
-    #[doc(alias = "nfct_fd")]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.monitor.as_fd()
     }

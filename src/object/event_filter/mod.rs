@@ -17,7 +17,9 @@ use crate::prefix::Prefix;
 use crate::proto::{DccpState, Protocol, SctpState, TcpState};
 use crate::sys;
 
-/// Which messages a list of a filter lets pass, of those that have what it looks at.
+/// Which messages a list of a filter lets pass, of those that have what it looks at. The first values of
+/// a list decide it for good.
+#[doc(alias = "nfct_filter_set_logic")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Logic {
     /// Those that match one of the values.
@@ -114,6 +116,7 @@ impl EventFilter {
     /// As for every list: [`ObjectError::TooMany`]; [`ObjectError::InvalidValue`] without any value,
     /// and when the list has values with the other logic already.
     #[doc(alias = "NFCT_FILTER_L4PROTO")]
+    #[doc(alias = "nfct_filter_add_attr")]
     #[doc(alias = "nfct_filter_add_attr_u32")]
     pub fn protocols(
         &mut self,
