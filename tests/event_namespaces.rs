@@ -12,16 +12,19 @@ use common::{all, flow, numbered, sysctl, udp};
 use listen::{changes, next_flow};
 use netfilter_conntrack::{Error, EventKind, Events, Handle, Namespace};
 
+/// Something to do in a namespace.
+type Order = Box<dyn FnOnce(&mut Handle) + Send>;
+
 /// A second namespace, which a thread of its own holds open, and in which it does what it is told.
 struct Elsewhere {
-    orders: mpsc::Sender<Box<dyn FnOnce(&mut Handle) + Send>>,
+    orders: mpsc::Sender<Order>,
     done: mpsc::Receiver<()>,
     thread_id: libc::pid_t,
 }
 
 impl Elsewhere {
     fn new() -> Self {
-        let (orders, work) = mpsc::channel::<Box<dyn FnOnce(&mut Handle) + Send>>();
+        let (orders, work) = mpsc::channel::<Order>();
         let (report, done) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
         thread::spawn(move || {

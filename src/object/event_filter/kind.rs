@@ -107,3 +107,11 @@ pub(super) fn is_1_1() -> bool {
         })
     })
 }
+
+/// The four words of an IPv6 address, each as the machine reads it: the library compares them so.
+pub(super) fn words(octets: [u8; 16]) -> [u32; 4] {
+    std::array::from_fn(|word| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|byte| octets[4 * word + byte]);
+        u32::from_be_bytes([a, b, c, d])
+    })
+}

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 
-use kind::{End, KINDS, Kind, MARKS, PROTOCOLS, STATES, ZONES, is_1_1};
+use kind::{End, KINDS, Kind, MARKS, PROTOCOLS, STATES, ZONES, is_1_1, words};
 
 use super::ObjectError;
 use crate::error::{Error, Failure, Object, Operation, Result};
@@ -380,14 +380,6 @@ impl fmt::Debug for EventFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventFilter").field("lists", &self.lists).field("states_of", &self.states_of).finish()
     }
-}
-
-/// The four words of an IPv6 address, each as the machine reads it: the library compares them so.
-fn words(octets: [u8; 16]) -> [u32; 4] {
-    std::array::from_fn(|word| {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|byte| octets[4 * word + byte]);
-        u32::from_be_bytes([a, b, c, d])
-    })
 }
 
 /// The result of attaching or detaching, with errno read at once.
