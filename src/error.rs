@@ -95,28 +95,39 @@ pub enum Error {
     Object(#[from] ObjectError),
 }
 
+/// The failure in an error that has one, borrowed as the error is.
+macro_rules! match_failure {
+    ($error:expr) => {
+        match $error {
+            Error::NotFound(failure)
+            | Error::Exists(failure)
+            | Error::PermissionDenied(failure)
+            | Error::FixedTimeout(failure)
+            | Error::TableFull(failure)
+            | Error::Dying(failure)
+            | Error::Busy(failure)
+            | Error::LabelsOff(failure)
+            | Error::Unsupported(failure)
+            | Error::Refused(failure)
+            | Error::TimedOut(failure)
+            | Error::Overrun(failure)
+            | Error::Interrupted(failure)
+            | Error::Malformed { failure, .. }
+            | Error::System(failure) => Some(failure),
+            Error::InvalidInput(_) | Error::NoUnusedZone { .. } | Error::Object(_) => None,
+        }
+    };
+}
+
 impl Error {
     /// The failure behind a variant that has one.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::NotFound(failure)
-            | Self::Exists(failure)
-            | Self::PermissionDenied(failure)
-            | Self::FixedTimeout(failure)
-            | Self::TableFull(failure)
-            | Self::Dying(failure)
-            | Self::Busy(failure)
-            | Self::LabelsOff(failure)
-            | Self::Unsupported(failure)
-            | Self::Refused(failure)
-            | Self::TimedOut(failure)
-            | Self::Overrun(failure)
-            | Self::Interrupted(failure)
-            | Self::Malformed { failure, .. }
-            | Self::System(failure) => Some(failure),
-            Self::InvalidInput(_) | Self::NoUnusedZone { .. } | Self::Object(_) => None,
-        }
+        match_failure!(self)
+    }
+
+    fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match_failure!(self)
     }
 
     /// The errno that the kernel gave, if it gave one.
@@ -125,15 +136,20 @@ impl Error {
         self.failure().and_then(Failure::raw_os_error)
     }
 
-    /// The same error of another operation: one that failed because a step of it did.
-    pub(crate) fn recast(self, operation: Operation) -> Self {
-        let recast = |failure: Failure| failure.recast(operation);
-        match self {
-            Self::NotFound(failure) => Self::NotFound(recast(failure)),
-            Self::PermissionDenied(failure) => Self::PermissionDenied(recast(failure)),
-            Self::Refused(failure) => Self::Refused(recast(failure)),
-            other => other,
+    /// The same error, of another operation of which it was a step.
+    pub(crate) fn recast(mut self, operation: Operation) -> Self {
+        if let Some(failure) = self.failure_mut() {
+            failure.0.operation = operation;
         }
+        self
+    }
+
+    /// The same error, of another object.
+    pub(crate) fn about(mut self, object: Object) -> Self {
+        if let Some(failure) = self.failure_mut() {
+            failure.0.object = object;
+        }
+        self
     }
 
     /// What an errno means in answer to a request.
@@ -187,11 +203,6 @@ impl Failure {
     /// With the kernel's own words.
     pub(crate) fn with_message(mut self, message: Option<&str>) -> Self {
         self.0.message = message.map(Box::from);
-        self
-    }
-
-    fn recast(mut self, operation: Operation) -> Self {
-        self.0.operation = operation;
         self
     }
 
@@ -306,6 +317,8 @@ pub enum Object {
     Reply(Key),
     /// The entries of one family, or all.
     Table(Option<Family>),
+    /// Statistics of the table.
+    Statistics,
     /// A network namespace.
     Namespace(PathBuf),
     /// The events of connection tracking.
@@ -320,6 +333,7 @@ impl fmt::Display for Object {
             Self::Reply(key) => write!(f, "the flow with reply {key}"),
             Self::Table(None) => f.write_str("the table"),
             Self::Table(Some(family)) => write!(f, "the {family} entries"),
+            Self::Statistics => f.write_str("statistics"),
             Self::Namespace(path) => write!(f, "network namespace {}", path.display()),
             Self::Events => f.write_str("conntrack events"),
         }
@@ -389,6 +403,15 @@ pub enum InputError {
         state: Protocol,
         /// The protocol of the flow.
         flow: Protocol,
+    },
+    /// A protocol state that has no name here, such as a newer kernel may report. Neither the C
+    /// library nor the kernels known to it take one.
+    #[error("there is no {protocol} state {state}")]
+    UnknownState {
+        /// The protocol that the state belongs to.
+        protocol: Protocol,
+        /// Its number.
+        state: u8,
     },
     /// A flow to be created has no timeout; the kernel has no default for it.
     #[error("a new flow needs a timeout")]
@@ -463,6 +486,32 @@ mod tests {
             "cannot delete tcp 1.1.1.1:1 -> 2.2.2.2:2 in zone 10 \
              (No such file or directory, os error 2): no such entry"
         );
+    }
+
+    /// Some of these, such as an entry that is dying, last too short a time to be met on purpose.
+    #[test]
+    fn every_errno_with_a_meaning_has_its_variant() {
+        let of = |operation, errno| {
+            let failure = Failure::new(operation, Object::Table(None)).with_errno(errno);
+            let error = Error::from_kernel(failure.clone());
+            assert_eq!(error.failure(), Some(&failure));
+            assert_eq!(error.raw_os_error(), Some(errno));
+            error
+        };
+        let update = |errno| of(Operation::Update, errno);
+        assert!(matches!(update(libc::ENOENT), Error::NotFound(_)));
+        assert!(matches!(update(libc::EEXIST), Error::Exists(_)));
+        assert!(matches!(update(libc::EPERM), Error::PermissionDenied(_)));
+        assert!(matches!(update(libc::EACCES), Error::PermissionDenied(_)));
+        assert!(matches!(update(libc::ETIME), Error::Dying(_)));
+        assert!(matches!(update(libc::EBUSY), Error::Busy(_)));
+        assert!(matches!(update(libc::ENOSPC), Error::LabelsOff(_)));
+        assert!(matches!(update(libc::EOPNOTSUPP), Error::Unsupported(_)));
+        assert!(matches!(update(libc::EINVAL), Error::Refused(_)));
+        // Only what makes an entry can find the table full.
+        assert!(matches!(of(Operation::Create, libc::ENOMEM), Error::TableFull(_)));
+        assert!(matches!(of(Operation::CreateOrUpdate, libc::ENOMEM), Error::TableFull(_)));
+        assert!(matches!(update(libc::ENOMEM), Error::Refused(_)));
     }
 
     #[test]

@@ -1,4 +1,20 @@
-//! Safe access to the Linux connection tracking table.
+#![doc = include_str!("../README.md")]
+//!
+//! # Finding the way
+//!
+//! | to | see |
+//! |---|---|
+//! | read and change the table | [`Handle`] |
+//! | name an entry | [`Tuple`], [`Key`], [`Zone`] |
+//! | read or write what an entry has | [`Flow`] |
+//! | list entries | [`Handle::dump`], [`Dump`] |
+//! | know why something failed | [`Error`], [`Failure`] |
+//! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
+//! | use the C library's objects | [`object`] |
+//! | call the C library | [`sys`] |
+//!
+//! Every item names the C function or constant it stands for, so a search for `nfct_query` or
+//! `ATTR_MARK` finds its home.
 
 mod direction;
 mod error;
@@ -23,7 +39,7 @@ pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
 };
-pub use handle::{Dump, Entries, Handle, Outcome};
+pub use handle::{CpuExpectationStatistics, CpuStatistics, Dump, Entries, Fill, Handle, Outcome};
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 
@@ -46,7 +47,8 @@ impl Namespace {
     /// [`Error::System`] for other reasons that it cannot be opened.
     pub fn at(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        match File::open(path) {
+        // Opening a pipe would wait for its other end.
+        match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
             Ok(file) => Ok(Self { fd: file.into(), path: path.to_owned() }),
             Err(error) => Err(io_error(path, &error)),
         }
@@ -93,9 +95,37 @@ fn failure(path: &Path) -> Failure {
 fn io_error(path: &Path, error: &io::Error) -> Error {
     let failure = failure(path).with_io(error);
     match error.raw_os_error() {
+        // No file has a NUL in its name; that is seen before the kernel is asked.
+        None if error.kind() == io::ErrorKind::InvalidInput => Error::NotFound(failure),
         Some(libc::ENOENT | libc::ENOTDIR) => Error::NotFound(failure),
         Some(libc::EPERM | libc::EACCES) => Error::PermissionDenied(failure),
         Some(libc::EINVAL) => Error::Refused(failure),
         _ => Error::System(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn current() -> PathBuf {
+        std::fs::read_link("/proc/thread-self/ns/net").expect("the namespace")
+    }
+
+    #[test]
+    fn a_panic_in_a_namespace_reaches_the_caller_where_it_was() {
+        // Entering even one's own namespace takes rights; without them there is nothing to see.
+        let here = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
+        // SAFETY: unshare(2) takes no pointers; only this thread moves.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 || here.run(|| ()).is_err() {
+            eprintln!("SKIPPED: {}", io::Error::last_os_error());
+            return;
+        }
+        let moved = current();
+        let panic = catch_unwind(AssertUnwindSafe(|| here.run(|| panic!("in {}", current().display()))));
+        let message = panic.expect_err("a panic").downcast::<String>().expect("its message");
+        assert_ne!(*message, format!("in {}", moved.display()), "the work ran elsewhere");
+        assert_eq!(current(), moved, "and this thread stayed");
     }
 }

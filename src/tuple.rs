@@ -326,7 +326,8 @@ pub struct Key {
     pub tuple: Tuple,
     /// The zone of the entry.
     pub zone: Zone,
-    /// The kernel's id of the entry, which another entry with the same tuple does not have.
+    /// The [kernel's id](crate::Flow#structfield.id) of the entry, which tells it from a later one
+    /// with the same tuple.
     pub id: Option<u32>,
 }
 

@@ -121,7 +121,7 @@ fn full_lists_decide_rightly_and_fuller_ones_are_refused() {
     }
     let tcp_81 = |src, dst, port| {
         let end = |number, port| SocketAddr::new(v4(number).address(), port);
-        flow(Tuple::tcp(end(src, port), end(dst, 2)).expect("a tuple")).mark(85).tcp_state(TcpState::Other(9))
+        flow(Tuple::tcp(end(src, port), end(dst, 2)).expect("a tuple")).mark(85).tcp_state(TcpState::SynSent2)
     };
     let mut flows = vec![tcp_81(81, 81, 1), tcp_81(82, 81, 2), tcp_81(81, 82, 3), tcp_81(81, 81, 4).mark(86)];
     flows.push(flow(Tuple::ping(v4(81).address(), v4(81).address(), 1).expect("a tuple")).mark(85));

@@ -1,8 +1,8 @@
 //! What a request must be before it is sent.
 
-use super::{Flow, NatTarget};
+use super::{DccpInfo, DccpRole, Flow, NatTarget, ProtoInfo, SctpInfo, TcpInfo};
 use crate::error::InputError;
-use crate::proto::{Family, Protocol};
+use crate::proto::{DccpState, Family, Protocol, SctpState, TcpState};
 
 /// What a flow is going to be sent for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,20 @@ impl Flow {
         let flow = self.original.protocol();
         match self.proto_info.map(|info| info.protocol()) {
             Some(state) if state != flow => Err(InputError::WrongProtocolState { state, flow }),
-            _ => Ok(()),
+            _ => self.check_state(flow),
         }
+    }
+
+    /// A number without a name can be reported by a newer kernel; it cannot be sent.
+    fn check_state(&self, protocol: Protocol) -> Result<(), InputError> {
+        let unknown = match self.proto_info {
+            Some(ProtoInfo::Tcp(TcpInfo { state: Some(TcpState::Other(number)), .. }))
+            | Some(ProtoInfo::Sctp(SctpInfo { state: Some(SctpState::Other(number)), .. }))
+            | Some(ProtoInfo::Dccp(DccpInfo { state: Some(DccpState::Other(number)), .. }))
+            | Some(ProtoInfo::Dccp(DccpInfo { role: Some(DccpRole::Other(number)), .. })) => number,
+            _ => return Ok(()),
+        };
+        Err(InputError::UnknownState { protocol, state: unknown })
     }
 
     fn check_nat(&self) -> Result<(), InputError> {
@@ -93,7 +105,7 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Status, TcpState, Tuple};
+    use crate::{Status, Tuple};
     use std::net::IpAddr;
     use std::time::Duration;
 

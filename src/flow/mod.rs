@@ -49,7 +49,10 @@ pub struct Flow {
     pub reply: Tuple,
     /// The zone. Part of what identifies the flow.
     pub zone: Zone,
-    /// The kernel's id of the entry, which no later entry with the same tuple has. Reported only.
+    /// The kernel's id of the entry: a hash of its tuple and of its place in memory. Reported only.
+    ///
+    /// A later entry with the same tuple has another id, except when the kernel put it in the very
+    /// same place. It does so where nothing else was created since the old entry was removed.
     #[doc(alias = "ATTR_ID")]
     pub id: Option<u32>,
     /// What has happened to the flow. In a request the kernel refuses or ignores most changes: see
@@ -57,7 +60,8 @@ pub struct Flow {
     #[doc(alias = "ATTR_STATUS")]
     pub status: Option<Status>,
     /// What is left until the entry is removed, in whole seconds. A new flow needs one. A fraction
-    /// of a second is rounded up when it is sent.
+    /// of a second is rounded up when it is sent. The kernel cuts what is more than it can count:
+    /// 2³¹ ticks, which are 24 days at 1000 ticks a second and 248 at 100.
     #[doc(alias = "ATTR_TIMEOUT")]
     pub timeout: Option<Duration>,
     /// The mark (`CONFIG_NF_CONNTRACK_MARK`). In an event it is left out when it is 0.

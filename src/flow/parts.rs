@@ -241,8 +241,12 @@ impl HelperName {
     /// # Errors
     /// [`InputError::HelperName`] for a name that is empty, longer than 15 bytes (which the C
     /// library would cut), or has a NUL byte (which would end it early).
-    pub fn new(name: impl AsRef<[u8]>) -> Result<Self, InputError> {
-        let name = name.as_ref();
+    pub fn new(name: impl AsRef<str>) -> Result<Self, InputError> {
+        Self::from_bytes(name.as_ref().as_bytes())
+    }
+
+    /// A name as the kernel has it, which need not be UTF-8.
+    pub(crate) fn from_bytes(name: &[u8]) -> Result<Self, InputError> {
         if name.is_empty() || name.len() > Self::MAX_LEN || name.contains(&0) {
             return Err(InputError::HelperName);
         }

@@ -3,6 +3,7 @@
 use super::{ACKNOWLEDGED, Handle};
 use crate::direction::Direction;
 use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::object::MessageBuf;
 use crate::tuple::Key;
 use crate::wire::{encode, uapi};
 
@@ -32,24 +33,25 @@ impl Handle {
     ///
     /// It is deleted only if it is the very entry that the key names. The id of a key that came
     /// from a [`Flow`](crate::Flow) of the kernel's goes along, and the kernel spares a new flow that
-    /// took over the tuple. A key without an id is looked up first: the entry must have this tuple
-    /// as its original tuple, and this zone, and its id then goes along.
+    /// took over the tuple, as far as the [id](crate::Flow#structfield.id) tells the two apart. A key
+    /// without an id is looked up first: the entry must have this tuple as its original tuple, and
+    /// this zone, and its id then goes along.
+    ///
+    /// There is always a tuple. A request without one empties the table, and cannot be written:
+    ///
+    /// ```compile_fail,E0277
+    /// # let mut handle = netfilter_conntrack::Handle::open()?;
+    /// handle.delete(0x1234_u32)?; // an id alone
+    /// # Ok::<(), netfilter_conntrack::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such entry, or another with the same tuple;
     /// [`Error::PermissionDenied`].
     #[doc(alias = "NFCT_Q_DESTROY")]
     pub fn delete(&mut self, key: impl Into<Key>) -> Result<()> {
-        let key = key.into();
-        let failure = || Failure::new(Operation::Delete, Object::Flow(key));
-        let id = match key.id {
-            Some(id) => Some(id),
-            None => {
-                let found = self.get(key).map_err(|error| error.recast(Operation::Delete))?;
-                found.id
-            }
-        };
-        self.send_delete(Key { id, ..key }, failure)
+        let key = self.with_id(key.into())?;
+        self.send_delete(key)
     }
 
     /// Deletes whichever entry has this tuple in this zone now, in either direction and whatever its
@@ -58,38 +60,48 @@ impl Handle {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::PermissionDenied`].
     pub fn delete_by_tuple(&mut self, key: impl Into<Key>) -> Result<()> {
-        let key = Key { id: None, ..key.into() };
-        self.send_delete(key, || Failure::new(Operation::Delete, Object::Flow(key)))
+        self.send_delete(Key { id: None, ..key.into() })
     }
 
     /// Deletes these entries, each as by [`delete`](Self::delete), and says what became of each.
     ///
     /// A failure of one entry does not keep the others. When the kernel stops answering or the
-    /// socket fails, the rest is not tried, and is among the failed with that error.
+    /// socket fails, the rest is not tried, and is among the failed with that error. Entries that
+    /// have their id go 64 in a system call.
     ///
     /// # Errors
     /// [`Error::PermissionDenied`], at once.
     pub fn delete_all<K: Into<Key>>(&mut self, keys: impl IntoIterator<Item = K>) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        let mut keys = keys.into_iter().map(Into::into);
-        while let Some(key) = keys.next() {
-            match self.delete(key) {
+        for (key, verdict) in self.delete_many(keys) {
+            match verdict {
                 Ok(()) => outcome.deleted.push(key),
                 Err(Error::NotFound(_)) => outcome.already_gone.push(key),
                 Err(error @ Error::PermissionDenied(_)) => return Err(error),
-                Err(error @ (Error::TimedOut(_) | Error::System(_))) => {
-                    outcome.failed.push((key, error.clone()));
-                    outcome.failed.extend(keys.by_ref().map(|key| (key, error.clone())));
-                }
                 Err(error) => outcome.failed.push((key, error)),
             }
         }
         Ok(outcome)
     }
 
-    fn send_delete(&mut self, key: Key, failure: impl Fn() -> Failure) -> Result<()> {
-        let mut request = encode::request(uapi::CT_DELETE, ACKNOWLEDGED, key.tuple.family());
-        encode::key(&mut request, &key, Direction::Original)?;
-        self.transact(&mut request, &failure)
+    /// The key with the id of its entry. An entry that is found by the key's tuple, but has it as
+    /// its reply tuple or is in another zone, is not the one.
+    pub(super) fn with_id(&mut self, key: Key) -> Result<Key> {
+        if key.id.is_some() {
+            return Ok(key);
+        }
+        let found = self.get(key).map_err(|error| error.recast(Operation::Delete))?;
+        Ok(Key { id: found.id, ..key })
     }
+
+    fn send_delete(&mut self, key: Key) -> Result<()> {
+        self.transact(&mut request(&key)?, &|| Failure::new(Operation::Delete, Object::Flow(key)))
+    }
+}
+
+/// The request that deletes the entry of a key.
+pub(super) fn request(key: &Key) -> Result<MessageBuf> {
+    let mut request = encode::request(uapi::CT_DELETE, ACKNOWLEDGED, key.tuple.family());
+    encode::key(&mut request, key, Direction::Original)?;
+    Ok(request)
 }

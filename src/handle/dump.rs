@@ -99,8 +99,10 @@ impl<'h> Dump<'h> {
     /// Sets the counters of the entries listed back to zero; the entries have what they were. The
     /// kernel does it while it lists, so entries that are not read in the end have lost theirs too.
     ///
-    /// With a filter that the kernel does not know, [`entries`](Self::entries) refuses: the kernel
-    /// would reset every entry.
+    /// With a filter that the kernel cannot apply in full, [`entries`](Self::entries) refuses: the
+    /// kernel would reset entries that nobody asked for. It does not tell the directions of a zone
+    /// apart, so [`zone_in_any_direction`](Self::zone_in_any_direction) works together with this
+    /// where [`zone`](Self::zone) does not.
     #[doc(alias = "NFCT_Q_DUMP_RESET")]
     #[doc(alias = "NFCT_Q_DUMP_FILTER_RESET")]
     pub fn reset_counters(mut self) -> Self {
@@ -118,8 +120,9 @@ impl<'h> Dump<'h> {
         let Self { handle, filter, reset } = self;
         filter.check()?;
         let failure = || Failure::new(Operation::Dump, Object::Table(filter.family));
-        if reset && !filter.asked_of_kernel() {
-            return Err(Error::Unsupported(failure()));
+        if reset && !filter.is_left_to_kernel() {
+            let words = "the kernel would reset counters of entries that the filter leaves out";
+            return Err(Error::Unsupported(failure().with_message(Some(words))));
         }
         let mut request = filter.request(reset)?;
         let seq = handle.link.start_dump(&mut request).map_err(|fault| fault.during(failure()))?;
@@ -147,19 +150,20 @@ impl Iterator for Entries<'_> {
     type Item = Result<Flow>;
 
     fn next(&mut self) -> Option<Result<Flow>> {
+        let family = self.filter.family;
+        let failure = || Failure::new(Operation::Dump, Object::Table(family));
         loop {
             let seq = self.seq?;
-            let failure = Failure::new(Operation::Dump, Object::Table(self.filter.family));
             let last = match self.handle.link.answer(seq) {
                 Ok(Answer::Message(message)) => match decode::flow(self.handle.link.bytes(message)) {
                     Ok(flow) if self.filter.matches(&flow) => return Some(Ok(flow)),
                     Ok(_) => continue,
-                    Err(malformed) => return Some(Err(Error::Malformed { failure, malformed })),
+                    Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
                 },
                 Ok(Answer::Done) => None,
-                Ok(Answer::Interrupted) => Some(Error::Interrupted(failure)),
-                Ok(Answer::Refused { errno, message }) => Some(refused(failure, errno, message)),
-                Err(fault) => Some(fault.during(failure)),
+                Ok(Answer::Interrupted) => Some(Error::Interrupted(failure())),
+                Ok(Answer::Refused { errno, message }) => Some(refused(failure(), errno, message)),
+                Err(fault) => Some(fault.during(failure())),
             };
             self.seq = None;
             return last.map(Err);
@@ -243,7 +247,7 @@ impl Filter {
     }
 
     /// Whether the kernel applies the whole filter, so that it touches no entry outside it.
-    fn asked_of_kernel(&self) -> bool {
+    fn is_left_to_kernel(&self) -> bool {
         let known = |wanted: bool, since: Release| !wanted || since.here();
         let zone = match self.zone {
             None => true,

@@ -50,3 +50,30 @@ impl Handle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Flow, Tuple};
+    use std::time::Duration;
+
+    /// The way of old kernels does the same as the flush of new ones.
+    #[test]
+    fn deleting_a_family_one_by_one_spares_the_other() {
+        // SAFETY: unshare(2) takes no pointers; only this thread moves.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            assert!(std::env::var_os("NFCT_REQUIRE_KERNEL").is_none(), "no network namespace");
+            return;
+        }
+        let mut handle = Handle::open().expect("a handle");
+        for (src, dst) in [("10.0.0.1:1", "10.0.0.2:2"), ("10.0.0.3:1", "10.0.0.2:2"), ("[::1]:1", "[::2]:2")]
+        {
+            let tuple = Tuple::udp(src.parse().expect("src"), dst.parse().expect("dst")).expect("a tuple");
+            handle.create(&Flow::new(tuple).zone(5).timeout(Duration::from_secs(60))).expect("created");
+        }
+        handle.delete_family(Family::Ipv4).expect("deleted");
+        let left = handle.dump().entries().expect("a dump").collect::<Result<Vec<_>>>().expect("entries");
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].original.family(), Family::Ipv6);
+    }
+}

@@ -1,9 +1,11 @@
 //! The handle: a connection to the connection tracking of one network namespace.
 
+mod batch;
 mod delete;
 mod dump;
 mod flush;
 mod get;
+mod statistics;
 mod zones;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::{Flow, Purpose};
@@ -51,7 +54,14 @@ impl Handle {
     /// (`CONFIG_NF_CT_NETLINK`); [`Error::System`] when no socket can be had.
     #[doc(alias = "nfct_open")]
     pub fn open() -> Result<Self> {
-        Self::with_link(|| Link::open(Self::DEFAULT_TIMEOUT, None).map_err(Fault::from))
+        let failure = || Failure::new(Operation::Open, Object::Socket);
+        let link = Link::open(Self::DEFAULT_TIMEOUT).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPROTONOSUPPORT) => Error::Unsupported(failure().with_io(&error)),
+            _ => Fault::from(error).during(failure()),
+        })?;
+        let mut handle = Self { link };
+        handle.probe()?;
+        Ok(handle)
     }
 
     /// Opens a handle in another network namespace. The calling thread stays where it is.
@@ -64,29 +74,17 @@ impl Handle {
         namespace.run(Self::open)?
     }
 
-    fn with_link(open: impl FnOnce() -> Result<Link, Fault>) -> Result<Self> {
-        let failure = || Failure::new(Operation::Open, Object::Socket);
-        let link = open().map_err(|fault| match fault {
-            Fault::Io(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
-                Error::Unsupported(failure().with_io(&error))
-            }
-            fault => fault.during(failure()),
-        })?;
-        let mut handle = Self { link };
-        handle.probe().map_err(|error| match error {
+    /// Asks for the number of entries, the cheapest question there is.
+    fn probe(&mut self) -> Result<()> {
+        let mut request = MessageBuf::new(uapi::CT_GET_STATS, ACKNOWLEDGED, 0, 0);
+        let probed = self.transact(&mut request, &|| Failure::new(Operation::Open, Object::Socket));
+        probed.map_err(|error| match error {
             // What the netfilter netlink answers when nothing is behind a subsystem's number.
             Error::Refused(failure) if failure.raw_os_error() == Some(libc::EINVAL) => {
                 Error::Unsupported(failure)
             }
             other => other,
-        })?;
-        Ok(handle)
-    }
-
-    /// Asks for the number of entries, the cheapest question there is.
-    fn probe(&mut self) -> Result<()> {
-        let mut request = MessageBuf::new(uapi::CT_GET_STATS, ACKNOWLEDGED, 0, 0);
-        self.transact(&mut request, &|| Failure::new(Operation::Open, Object::Socket))
+        })
     }
 
     /// Sets how long the kernel may stay silent before a call gives up with [`Error::TimedOut`].
@@ -108,6 +106,21 @@ impl Handle {
     #[must_use]
     pub fn port_id(&self) -> u32 {
         self.link.port()
+    }
+
+    /// Asks for a receive buffer of this many bytes and says how many were obtained, as the kernel
+    /// counts: twice what it was asked for.
+    ///
+    /// With `CAP_NET_ADMIN` in the first user namespace the size is free; otherwise it ends at
+    /// `net.core.rmem_max`. Dumps wait for their reader and do not need a larger one.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    #[doc(alias = "nfnl_rcvbufsiz")]
+    pub fn set_receive_buffer(&mut self, bytes: usize) -> Result<usize> {
+        self.link
+            .set_receive_buffer(bytes)
+            .map_err(|error| Error::System(Failure::new(Operation::Open, Object::Socket).with_io(&error)))
     }
 
     /// Creates an entry. It must not exist yet.
@@ -142,6 +155,10 @@ impl Handle {
     /// for a change of a single part. The kernel applies parts one after the other, so when one is
     /// refused, earlier ones may have been applied.
     ///
+    /// The entry is found by its original tuple and zone, as the kernel finds any: a flow whose reply
+    /// has the tuple is changed too, and so is a new flow that took over the tuple, since the kernel
+    /// does not look at the id here.
+    ///
     /// # Errors
     /// [`Error::InvalidInput`] before anything is sent, as for NAT or a master;
     /// [`Error::NotFound`]; [`Error::Busy`] for status bits or a helper that cannot be changed;
@@ -153,19 +170,7 @@ impl Handle {
     }
 
     fn write(&mut self, operation: Operation, flow: &Flow) -> Result<()> {
-        let (purpose, flags) = match operation {
-            Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
-            Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
-            _ => (Purpose::Update, 0),
-        };
-        flow.check(purpose)?;
-        let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
-        // An existing entry is looked up by its original tuple, so its zone is that direction's.
-        let zones = match purpose {
-            Purpose::Create => Zones::Exact(flow.zone),
-            Purpose::Update => Zones::of_original(flow.zone),
-        };
-        encode::flow(&mut request, flow, zones)?;
+        let mut request = write_request(operation, flow)?;
         self.transact(&mut request, &|| Failure::new(operation, Object::Flow(flow.key())))
     }
 
@@ -192,6 +197,24 @@ impl Handle {
             }
         }
     }
+}
+
+/// The request that creates or updates an entry.
+fn write_request(operation: Operation, flow: &Flow) -> Result<MessageBuf> {
+    let (purpose, flags) = match operation {
+        Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
+        Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
+        _ => (Purpose::Update, 0),
+    };
+    flow.check(purpose)?;
+    let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
+    // An existing entry is looked up by its original tuple, so its zone is that direction's.
+    let zones = match purpose {
+        Purpose::Create => Zones::Exact(flow.zone),
+        Purpose::Update => Zones::of_original(flow.zone),
+    };
+    encode::flow(&mut request, flow, zones)?;
+    Ok(request)
 }
 
 /// Flags of a request that ends in a verdict.

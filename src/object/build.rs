@@ -13,7 +13,7 @@ use crate::sys;
 use crate::wire::attr::{Attribute, Attributes};
 
 /// More than the builder writes for any object with labels of 128 bits and no helper information:
-/// 544 bytes of attributes were measured with everything set.
+/// 568 bytes of attributes were measured with everything set.
 const WORST_CASE: usize = 1024;
 /// More than helper information adds: its length is 16 bits wide.
 const WORST_HELPER_INFO: usize = 1 << 16;

@@ -160,7 +160,7 @@ impl Conntrack {
     }
 
     /// The library's mark for an attribute: 1 present, 0 absent, -1 unknown attribute.
-    fn mark(&self, id: u32) -> i32 {
+    pub(super) fn mark(&self, id: u32) -> i32 {
         // SAFETY: the object is alive; any number may be asked for.
         unsafe { sys::nfct_attr_is_set(self.as_ptr(), id) }
     }

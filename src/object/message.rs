@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::ObjectError;
 use crate::wire::attr::{Attributes, HEADER, NESTED, aligned};
 
-/// Room for one message. The largest the builder makes is 564 bytes, see `build::WORST_CASE`.
+/// Room for one message. The largest object without helper information takes 588 bytes of it.
 const CAPACITY: usize = 4096;
 /// `nlmsghdr` and `nfgenmsg`.
 const START: usize = 20;

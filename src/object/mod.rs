@@ -7,7 +7,7 @@ mod conntrack;
 mod error;
 mod event_filter;
 mod label;
-mod message;
+pub(crate) mod message;
 mod parse;
 mod rules;
 #[cfg(test)]

@@ -288,7 +288,8 @@ fn helper(nest: Attribute<'_>) -> Result<Option<HelperName>> {
         let attribute = attribute?;
         if attribute.kind == nest::HELP_NAME {
             name = Some(
-                HelperName::new(text(attribute)).map_err(|_| Malformed::new("CTA_HELP_NAME", "no name"))?,
+                HelperName::from_bytes(text(attribute))
+                    .map_err(|_| Malformed::new("CTA_HELP_NAME", "no name"))?,
             );
         }
     }
@@ -348,3 +349,6 @@ fn synproxy(nest: Attribute<'_>) -> Result<SynProxy> {
     }
     Ok(synproxy)
 }
+
+#[cfg(test)]
+mod tests;

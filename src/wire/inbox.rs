@@ -1,14 +1,14 @@
 //! Received datagrams, and the messages in them.
 
+use std::io;
 use std::ops::Range;
 use std::time::Instant;
 
+use super::answer::Header;
 use super::attr::{Malformed, aligned};
 use super::link::Fault;
 use super::socket::Socket;
 
-/// Bytes of a netlink header.
-pub(super) const NLMSG_HEADER: usize = 16;
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers; a datagram with
 /// an event is much smaller.
 const BUFFER: usize = 32 << 10;
@@ -60,12 +60,18 @@ impl Inbox {
                 }
             }
             if datagram.truncated {
-                return Err(Fault::Malformed(Malformed::new("datagram", "longer than the receive buffer")));
+                return Err(Malformed::new("datagram", "longer than the receive buffer").into());
             }
             self.unread = 0..datagram.len.min(self.buffer.len());
             self.namespace = datagram.namespace;
             return Ok(());
         }
+    }
+
+    /// Receives a datagram of anybody's, if one is queued, and forgets it.
+    pub(super) fn throw_away(&mut self, socket: &Socket) -> io::Result<()> {
+        self.clear();
+        socket.receive(&mut self.buffer, Some(Instant::now())).map(drop)
     }
 
     /// The next message of the datagram at hand.
@@ -82,35 +88,6 @@ impl Inbox {
         };
         self.unread.start = end.min(start + aligned(header.range.len()));
         Ok(Some(header))
-    }
-}
-
-/// The header of a received message, and where in the buffer the message is.
-#[derive(Debug)]
-pub(super) struct Header {
-    pub(super) range: Range<usize>,
-    pub(super) kind: u16,
-    pub(super) flags: u16,
-    pub(super) seq: u32,
-    pub(super) port: u32,
-}
-
-impl Header {
-    /// Reads a header at the start of `bytes`, which begin at `offset` in the buffer.
-    fn read(bytes: &[u8], offset: usize) -> Option<Self> {
-        let header: &[u8; NLMSG_HEADER] = bytes.first_chunk()?;
-        let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3] = *header;
-        let len = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
-        if len < NLMSG_HEADER || len > bytes.len() {
-            return None;
-        }
-        Some(Self {
-            range: offset..offset + len,
-            kind: u16::from_ne_bytes([k0, k1]),
-            flags: u16::from_ne_bytes([f0, f1]),
-            seq: u32::from_ne_bytes([s0, s1, s2, s3]),
-            port: u32::from_ne_bytes([p0, p1, p2, p3]),
-        })
     }
 }
 

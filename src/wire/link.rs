@@ -5,13 +5,16 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::attr::{Attributes, Malformed};
-use super::inbox::{Header, Inbox, NLMSG_HEADER};
+pub(crate) use super::answer::Answer;
+use super::answer::{Header, NLMSG_HEADER, refusal, verdict};
+use super::attr::Malformed;
+pub(crate) use super::batch::{Batch, Request};
+use super::inbox::Inbox;
 use super::socket::Socket;
 use crate::error::{Error, Failure};
 
-/// Attributes behind an error message (`enum nlmsgerr_attrs`).
-const NLMSGERR_ATTR_MSG: u16 = 1;
+/// A wait that nobody sees the end of, and that no clock overflows by.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A connection to the kernel's connection tracking.
 ///
@@ -31,24 +34,9 @@ pub(crate) struct Link {
     unfinished: Option<u32>,
     /// Whether a part of the running dump said that the table changed too much under it.
     interrupted: bool,
+    /// Whether an answer was lost or is late, so that something is left in the socket.
+    disturbed: bool,
     inbox: Inbox,
-}
-
-/// An answer, or a part of one.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// A message with content; [`Link::bytes`] has it.
-    Message(Range<usize>),
-    /// The request was carried out, or the dump is complete.
-    Done,
-    /// The request failed.
-    Refused {
-        errno: i32,
-        /// The kernel's own words.
-        message: Option<Box<str>>,
-    },
-    /// The table changed so much that the dump missed or doubled entries.
-    Interrupted,
 }
 
 /// Why there is no answer.
@@ -72,6 +60,12 @@ impl Fault {
     }
 }
 
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         match error.raw_os_error() {
@@ -84,18 +78,15 @@ impl From<io::Error> for Fault {
 
 impl Link {
     /// Opens a socket in the network namespace of the calling thread.
-    pub(crate) fn open(patience: Duration, receive_buffer: Option<usize>) -> io::Result<Self> {
-        let socket = Socket::open()?;
-        if let Some(bytes) = receive_buffer {
-            socket.set_receive_buffer(bytes)?;
-        }
+    pub(crate) fn open(patience: Duration) -> io::Result<Self> {
         Ok(Self {
-            socket,
+            socket: Socket::open()?,
             seq: 0,
             patience,
-            receive_buffer,
+            receive_buffer: None,
             unfinished: None,
             interrupted: false,
+            disturbed: false,
             inbox: Inbox::new(),
         })
     }
@@ -108,7 +99,15 @@ impl Link {
         self.patience
     }
 
+    /// The receive buffer that the socket has, in bytes.
     pub(crate) fn receive_buffer(&self) -> io::Result<usize> {
+        self.socket.receive_buffer()
+    }
+
+    /// Asks for a receive buffer and says what was obtained, both in bytes.
+    pub(crate) fn set_receive_buffer(&mut self, bytes: usize) -> io::Result<usize> {
+        self.socket.set_receive_buffer(bytes)?;
+        self.receive_buffer = Some(bytes);
         self.socket.receive_buffer()
     }
 
@@ -124,13 +123,23 @@ impl Link {
 
     /// Sends a request under a sequence number of its own, which it returns.
     ///
-    /// Puts the socket in order first, when a dump was left before its end.
+    /// Puts the socket in order first, when a dump was left before its end or an answer was lost.
     pub(crate) fn send(&mut self, request: &mut impl Request) -> Result<u32, Fault> {
         self.settle()?;
-        let seq = self.next_seq();
+        let seq = self.next_seqs(1);
         request.set_seq(seq);
         self.socket.send(request.bytes())?;
         Ok(seq)
+    }
+
+    /// Sends many requests in one datagram and returns the sequence number of the first; the others
+    /// follow it. The kernel carries all of them out before this returns.
+    pub(crate) fn send_batch(&mut self, batch: &mut Batch) -> Result<u32, Fault> {
+        self.settle()?;
+        let first = self.next_seqs(batch.len() as u32);
+        batch.number(first);
+        self.socket.send(&batch.bytes)?;
+        Ok(first)
     }
 
     /// Sends a request for a dump. The kernel runs one dump per socket at a time.
@@ -141,33 +150,57 @@ impl Link {
         Ok(seq)
     }
 
-    /// Sequence numbers are never 0, which events carry.
-    fn next_seq(&mut self) -> u32 {
-        self.seq = self.seq.checked_add(1).unwrap_or(1);
-        self.seq
+    /// The first of `count` sequence numbers in a row. They are never 0, which events carry.
+    fn next_seqs(&mut self, count: u32) -> u32 {
+        if self.seq.checked_add(count).is_none() {
+            self.seq = 0;
+        }
+        let first = self.seq + 1;
+        self.seq += count;
+        first
     }
 
     /// The next part of the answer to request `seq`.
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
-        let deadline = Instant::now() + self.patience;
+        let answer = self.answer_among(seq, seq, self.patience)?.1;
+        if !matches!(answer, Answer::Message(_)) {
+            self.unfinished.take_if(|dump| *dump == seq);
+        }
+        Ok(answer)
+    }
+
+    /// The next answer to one of the requests from `first` to `last`, and to which.
+    pub(crate) fn answer_among(
+        &mut self,
+        first: u32,
+        last: u32,
+        patience: Duration,
+    ) -> Result<(u32, Answer), Fault> {
+        let answer = self.wait_for_answer(first, last, patience);
+        self.disturbed |= answer.is_err();
+        answer
+    }
+
+    fn wait_for_answer(&mut self, first: u32, last: u32, patience: Duration) -> Result<(u32, Answer), Fault> {
+        let mut deadline = None;
         loop {
-            while let Some(message) = self.inbox.next().map_err(Fault::Malformed)? {
-                if let Some(answer) = self.answer_to(seq, message)? {
-                    if matches!(answer, Answer::Done | Answer::Refused { .. } | Answer::Interrupted) {
-                        self.unfinished.take_if(|dump| *dump == seq);
-                    }
-                    return Ok(answer);
+            while let Some(message) = self.inbox.next()? {
+                let seq = message.seq;
+                if !(first..=last).contains(&seq) || message.port != self.socket.port() {
+                    continue;
+                }
+                if let Some(answer) = self.read_answer(message)? {
+                    return Ok((seq, answer));
                 }
             }
+            // The clock is asked only when there is something to wait for.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience.min(FOR_EVER));
             self.inbox.fill(&self.socket, Some(deadline))?;
         }
     }
 
-    /// What a message says about request `seq`, if it does.
-    fn answer_to(&mut self, seq: u32, message: Header) -> Result<Option<Answer>, Fault> {
-        if message.seq != seq || message.port != self.socket.port() {
-            return Ok(None);
-        }
+    /// What a message says, if anything.
+    fn read_answer(&mut self, message: Header) -> Result<Option<Answer>, Fault> {
         self.interrupted |= message.flags & libc::NLM_F_DUMP_INTR as u16 != 0;
         let body = message.range.start + NLMSG_HEADER..message.range.end;
         Ok(match i32::from(message.kind) {
@@ -183,19 +216,29 @@ impl Link {
         })
     }
 
-    /// Makes sure that nothing of an earlier dump is left that would stand in the way: the kernel
-    /// answers a second dump with `EBUSY` while one is running.
+    /// Makes sure that nothing of earlier requests is left that would stand in the way.
+    fn settle(&mut self) -> Result<(), Fault> {
+        if let Some(seq) = self.unfinished {
+            self.end_dump(seq)?;
+        }
+        if self.disturbed {
+            self.discard();
+        }
+        Ok(())
+    }
+
+    /// Ends a dump: the kernel answers a second one with `EBUSY` while one is running.
     ///
     /// Closing the socket ends the dump at once, whatever the size of the table. A socket can only
     /// be replaced in its own network namespace, though, so where the calling thread has moved (or
     /// the kernel cannot tell) the rest of the dump is read and thrown away.
-    fn settle(&mut self) -> Result<(), Fault> {
-        let Some(seq) = self.unfinished else { return Ok(()) };
+    fn end_dump(&mut self, seq: u32) -> Result<(), Fault> {
         match self.replacement() {
             Some(socket) => {
                 self.socket = socket;
                 self.inbox.clear();
                 self.unfinished = None;
+                self.disturbed = false;
                 Ok(())
             }
             None => self.drain(seq),
@@ -215,8 +258,35 @@ impl Link {
     }
 
     fn drain(&mut self, seq: u32) -> Result<(), Fault> {
-        while matches!(self.answer(seq)?, Answer::Message(_)) {}
-        Ok(())
+        loop {
+            match self.answer(seq) {
+                Ok(Answer::Message(_)) => {}
+                Ok(_) => return Ok(()),
+                Err(fault) => {
+                    // An end that does not come must not be waited for by every call from now on.
+                    self.unfinished.take_if(|_| matches!(fault, Fault::TimedOut));
+                    return Err(fault);
+                }
+            }
+        }
+    }
+
+    /// Throws away what is queued. After an overrun the kernel delivers nothing more, and says no
+    /// more that it does not, until the queue has been emptied.
+    fn discard(&mut self) {
+        let now = Instant::now();
+        // Somebody who never stops sending must not keep us for ever.
+        let enough = self.patience.max(Duration::from_millis(10));
+        while now.elapsed() < enough {
+            match self.inbox.throw_away(&self.socket) {
+                Ok(()) => {}
+                // Known already.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(_) => break,
+            }
+        }
+        self.inbox.clear();
+        self.disturbed = false;
     }
 }
 
@@ -224,42 +294,4 @@ impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// A request that can be sent.
-pub(crate) trait Request {
-    /// Numbers it.
-    fn set_seq(&mut self, seq: u32);
-    /// The message, headers included.
-    fn bytes(&self) -> &[u8];
-}
-
-/// Reads `struct nlmsgerr`: a negative errno or 0, the header of the request, and what the kernel
-/// adds.
-fn verdict(flags: u16, body: &[u8]) -> Result<Answer, Fault> {
-    let short = Fault::Malformed(Malformed::new("nlmsgerr", "shorter than its error code"));
-    let code = i32::from_ne_bytes(*body.first_chunk().ok_or(short)?);
-    match code {
-        0 => Ok(Answer::Done),
-        code => Ok(refusal(code, explanation(flags, body))),
-    }
-}
-
-fn refusal(code: i32, message: Option<Box<str>>) -> Answer {
-    Answer::Refused { errno: code.saturating_neg(), message }
-}
-
-/// The kernel's own words, behind the error code and the header of the request. The payload of the
-/// request is left out at our wish (`NETLINK_CAP_ACK`); a kernel that does not know the wish does
-/// not send words either.
-fn explanation(flags: u16, body: &[u8]) -> Option<Box<str>> {
-    let capped = flags & libc::NLM_F_CAPPED as u16 != 0;
-    if flags & libc::NLM_F_ACK_TLVS as u16 == 0 || !capped {
-        return None;
-    }
-    let words = Attributes::new(body.get(4 + NLMSG_HEADER..)?)
-        .map_while(Result::ok)
-        .find(|attribute| attribute.kind == NLMSGERR_ATTR_MSG)?;
-    let text = words.value.split(|&byte| byte == 0).next()?;
-    Some(String::from_utf8_lossy(text).into())
 }

@@ -1,6 +1,8 @@
 //! Netlink as the kernel speaks it: messages out, messages in, and the checks in between.
 
+mod answer;
 pub(crate) mod attr;
+mod batch;
 pub(crate) mod decode;
 pub(crate) mod encode;
 mod inbox;

@@ -76,7 +76,7 @@ impl Monitor {
     /// missing, and the count of them is complete.
     pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Result<Notice, Fault> {
         loop {
-            while let Some(header) = self.inbox.next().map_err(Fault::Malformed)? {
+            while let Some(header) = self.inbox.next()? {
                 match i32::from(header.kind) {
                     libc::NLMSG_NOOP | libc::NLMSG_ERROR | libc::NLMSG_DONE => {}
                     libc::NLMSG_OVERRUN => return Ok(self.report()),

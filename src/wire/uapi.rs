@@ -5,12 +5,15 @@
 
 /// `nlmsg_type` of connection tracking: the subsystem in the high byte, the message in the low one.
 pub(crate) const SUBSYS_CTNETLINK: u16 = 1 << 8;
+pub(crate) const SUBSYS_CTNETLINK_EXP: u16 = 2 << 8;
 
 pub(crate) const CT_NEW: u16 = SUBSYS_CTNETLINK;
 pub(crate) const CT_GET: u16 = SUBSYS_CTNETLINK | 1;
 pub(crate) const CT_DELETE: u16 = SUBSYS_CTNETLINK | 2;
 pub(crate) const CT_GET_CTRZERO: u16 = SUBSYS_CTNETLINK | 3;
+pub(crate) const CT_GET_STATS_CPU: u16 = SUBSYS_CTNETLINK | 4;
 pub(crate) const CT_GET_STATS: u16 = SUBSYS_CTNETLINK | 5;
+pub(crate) const EXP_GET_STATS_CPU: u16 = SUBSYS_CTNETLINK_EXP | 3;
 
 /// The subsystem of expectations, with the same numbers in the low byte.
 pub(crate) const SUBSYS_EXPECTATIONS: u16 = 2 << 8;
@@ -102,4 +105,25 @@ pub(crate) mod nest {
     pub(crate) const SYNPROXY_ISN: u16 = 1;
     pub(crate) const SYNPROXY_ITS: u16 = 2;
     pub(crate) const SYNPROXY_TSOFF: u16 = 3;
+}
+
+/// Statistics (`enum ctattr_stats_cpu`, `ctattr_stats_global` and `ctattr_expect_stats`).
+pub(crate) mod stats {
+    pub(crate) const FOUND: u16 = 2;
+    pub(crate) const INVALID: u16 = 4;
+    pub(crate) const INSERT: u16 = 8;
+    pub(crate) const INSERT_FAILED: u16 = 9;
+    pub(crate) const DROP: u16 = 10;
+    pub(crate) const EARLY_DROP: u16 = 11;
+    pub(crate) const ERROR: u16 = 12;
+    pub(crate) const SEARCH_RESTART: u16 = 13;
+    pub(crate) const CLASH_RESOLVE: u16 = 14;
+    pub(crate) const CHAIN_TOO_LONG: u16 = 15;
+
+    pub(crate) const GLOBAL_ENTRIES: u16 = 1;
+    pub(crate) const GLOBAL_MAX_ENTRIES: u16 = 2;
+
+    pub(crate) const EXP_NEW: u16 = 1;
+    pub(crate) const EXP_CREATE: u16 = 2;
+    pub(crate) const EXP_DELETE: u16 = 3;
 }

@@ -1,13 +1,21 @@
 //! A network namespace for a test, and what tests do in it.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program has this and uses a part")]
+
+pub mod memory;
+pub mod raw;
+pub mod rights;
+pub mod tap;
 
 use std::fs;
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, Result, Tuple};
+use netfilter_conntrack::{
+    Error, Flow, Handle, Layer4, PerDirection, Protocol, Result, SctpState, TcpState, Tuple, Zone,
+};
 
 /// Moves the test's thread into a network namespace of its own; nothing outside is touched, and
 /// everything inside is gone when the thread ends.
@@ -20,12 +28,16 @@ pub fn own_namespace() -> bool {
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 {
         return true;
     }
-    let error = std::io::Error::last_os_error();
-    assert!(std::env::var_os("NFCT_REQUIRE_KERNEL").is_none(), "no network namespace: {error}");
+    skip(&format!("no network namespace: {}", std::io::Error::last_os_error()));
+    false
+}
+
+/// Says that a test, or a part of one, is left out; where nothing may be left out, fails.
+pub fn skip(reason: &str) {
+    assert!(std::env::var_os("NFCT_REQUIRE_KERNEL").is_none(), "cannot be tested here: {reason}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not eprintln, whose output the test harness keeps to itself.
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no network namespace: {error}");
-    false
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
 
 /// Begins a test in a namespace of its own with a handle there; ends it when there is none.
@@ -96,6 +108,28 @@ pub fn numbered(number: u32) -> Flow {
     flow(Tuple::udp(src, socket("10.0.0.1:53")).expect("a tuple"))
 }
 
+/// A flow of every kind that a kernel tracks, and of two that it knows nothing about, in IPv4 and
+/// IPv6.
+pub fn every_kind() -> Vec<Flow> {
+    let mut flows = Vec::new();
+    for [a, b] in [["10.1.0.1", "10.1.0.2"], ["2001:db8::1", "2001:db8::2"]].map(|pair| pair.map(ip)) {
+        let ports =
+            |protocol| Tuple::with_ports(protocol, (a, 4000).into(), (b, 80).into()).expect("a tuple");
+        let other = |number| Tuple::new(a, b, Layer4::Other(Protocol::new(number))).expect("a tuple");
+        let sctp =
+            flow(ports(Protocol::SCTP)).sctp(SctpState::Established, PerDirection { original: 1, reply: 2 });
+        flows.push(sctp);
+        flows.push(flow(ports(Protocol::TCP)).tcp_state(TcpState::Established));
+        flows.push(flow(ports(Protocol::UDP)));
+        flows.push(flow(ports(Protocol::UDPLITE)));
+        flows.push(flow(Tuple::ping(a, b, 77).expect("a tuple")));
+        flows.push(flow(Tuple::gre(a, b, 5, 6).expect("a tuple")));
+        // IGMP, DCCP as kernels have it since 6.17, ESP, and a number for experiments.
+        flows.extend([2, 33, 50, 253].map(other).map(flow));
+    }
+    flows
+}
+
 /// Everything in the table.
 pub fn all(handle: &mut Handle) -> Vec<Flow> {
     handle.dump().entries().and_then(Iterator::collect::<Result<Vec<_>>>).expect("a dump")
@@ -106,4 +140,87 @@ pub fn tuples(flows: &[Flow]) -> Vec<String> {
     let mut tuples = flows.iter().map(|flow| flow.key().to_string()).collect::<Vec<_>>();
     tuples.sort();
     tuples
+}
+
+/// A flow without what moves by itself: the time left, and the kernel's reference count.
+pub fn steady(mut flow: Flow) -> Flow {
+    (flow.timeout, flow.use_count) = (None, None);
+    flow
+}
+
+/// Whether the call found no entry.
+pub fn not_found<T>(result: Result<T>) -> bool {
+    matches!(result, Err(Error::NotFound(_)))
+}
+
+/// Sends datagrams between two sockets over loopback: `there` to the server, `back` from it.
+///
+/// Returns the tuple of the flow.
+pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
+    run("ip", &["link", "set", "lo", "up"]);
+    let bind = || UdpSocket::bind((ip(address), 0)).expect("a socket");
+    let (client, server) = (bind(), bind());
+    let ends = [&client, &server].map(|socket| socket.local_addr().expect("an address"));
+    client.connect(ends[1]).expect("connected");
+    server.connect(ends[0]).expect("connected");
+    for (socket, sizes) in [(&client, there), (&server, back)] {
+        for size in sizes {
+            socket.send(&vec![0; *size]).expect("sent");
+        }
+    }
+    Tuple::udp(ends[0], ends[1]).expect("a tuple")
+}
+
+/// Makes this namespace track connections, which it does while a rule needs it.
+pub fn track() {
+    nft("add table inet tracking; add chain inet tracking in { type filter hook input priority 0; }; \
+         add rule inet tracking in ct state new counter");
+}
+
+/// The netlink address of a handle's socket, which a new socket has another of.
+pub fn port(handle: &Handle) -> u32 {
+    // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid.
+    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&address) as libc::socklen_t;
+    let fd = handle.as_fd().as_raw_fd();
+    // SAFETY: both pointers are to live locals; getsockname(2) writes at most `len` bytes.
+    let result = unsafe { libc::getsockname(fd, (&raw mut address).cast(), &raw mut len) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    address.nl_pid
+}
+
+/// What is in exactly this zone.
+pub fn in_zone(handle: &mut Handle, zone: impl Into<Zone>) -> Vec<Flow> {
+    handle.dump().zone(zone).entries().and_then(Iterator::collect::<Result<Vec<_>>>).expect("a dump")
+}
+
+/// Creates entries, one for each of these flows.
+pub fn create<'f>(handle: &mut Handle, flows: impl IntoIterator<Item = &'f Flow>) {
+    for flow in flows {
+        handle.create(flow).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// Whether the running kernel is this release or a later one; where it is not, says what is left out.
+pub fn kernel_since(major: u32, minor: u32, what: &str) -> bool {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
+    let mut numbers =
+        text.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    let running = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let known = running >= (major, minor);
+    if !known {
+        skip(&format!("{what}: Linux {major}.{minor} brought it, this is {text}"));
+    }
+    known
+}
+
+/// How many entries the table holds; where that is more than `most`, says that the test is skipped.
+pub fn table_limit(most: u32) -> Option<u32> {
+    let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").expect("the limit");
+    let limit = text.trim().parse().unwrap_or(u32::MAX);
+    if limit > most {
+        skip(&format!("a table of {limit} entries is too large to fill"));
+        return None;
+    }
+    Some(limit)
 }

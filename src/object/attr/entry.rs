@@ -12,6 +12,8 @@ const TIMESTAMP_EVENT_ID: u32 = 75;
 const _: () = assert!(TIMESTAMP_EVENT_ID == sys::ATTR_TIMESTAMP_EVENT);
 
 attributes! {
+    ENTRY;
+
     /// Time left until the entry expires.
     TIMEOUT = sys::ATTR_TIMEOUT, "ATTR_TIMEOUT": U32, ReadWrite, Rule::Plain;
         "seconds"; "dump, new, update, destroy when some was left"; "create (required), update"; "0.0.80".

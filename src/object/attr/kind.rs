@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::ptr::NonNull;
 use std::time::{Duration, SystemTime};
 
+use sealed::Stored;
+
 use crate::object::Bitmask;
 use crate::sys;
 
@@ -17,7 +19,7 @@ pub trait Kind: sealed::Sealed + Sized {
 
     /// Reads the value; `None` where the C library marks an attribute but keeps nothing.
     #[doc(hidden)]
-    fn load(stored: sealed::Stored<'_, Self>) -> Option<Self::Value>;
+    fn load(stored: Stored<'_, Self>) -> Option<Self::Value>;
 }
 
 /// A kind whose attributes can be set.
@@ -47,7 +49,8 @@ pub(in crate::object) mod sealed {
     /// Where the C library keeps an attribute of kind `K`, for as long as its object is borrowed.
     pub struct Stored<'a, K> {
         pub(super) place: NonNull<c_void>,
-        kind: PhantomData<(&'a (), fn() -> K)>,
+        object: PhantomData<&'a ()>,
+        kind: PhantomData<fn() -> K>,
     }
 
     impl<K> Stored<'_, K> {
@@ -56,12 +59,10 @@ pub(in crate::object) mod sealed {
         /// `place` is what `nfct_get_attr` returned for an attribute of kind `K`, and the object
         /// is neither changed nor freed during the lifetime.
         pub(in crate::object) unsafe fn new(place: NonNull<c_void>) -> Self {
-            Self { place, kind: PhantomData }
+            Self { place, object: PhantomData, kind: PhantomData }
         }
     }
 }
-
-use sealed::Stored;
 
 /// Reads an attribute that is one plain field.
 ///

@@ -95,7 +95,7 @@ pub(super) enum Rule {
 
 /// Makes constants out of rows: C name, kind, access, rule, then the documentation's columns.
 macro_rules! attributes {
-    ($($(#[$doc:meta])* $name:ident = $id:expr, $c:literal: $kind:ty, $access:ty, $rule:expr;
+    ($table:ident; $($(#[$doc:meta])* $name:ident = $id:expr, $c:literal: $kind:ty, $access:ty, $rule:expr;
         $value:literal; $reported:literal; $accepted:literal; $since:literal.)*) => {
         $(
             $(#[$doc])*
@@ -110,7 +110,13 @@ macro_rules! attributes {
 
         /// Name and number of every constant above.
         #[cfg(test)]
-        pub(super) const TABLE: &[(&str, u32)] = &[$(($c, $name.id)),*];
+        pub(super) const $table: &[(&str, u32)] = &[$(($c, $name.id)),*];
     };
 }
 use attributes;
+
+/// Name and number of every constant.
+#[cfg(test)]
+pub(super) fn table() -> impl Iterator<Item = (&'static str, u32)> {
+    ENTRY.iter().chain(TUPLE).copied()
+}

@@ -21,6 +21,8 @@ macro_rules! port {
 }
 
 attributes! {
+    TUPLE;
+
     /// Source address of the original direction, IPv4. Present only when
     /// [`ORIG_L3PROTO`] says IPv4.
     #[doc(alias = "ATTR_IPV4_SRC")]

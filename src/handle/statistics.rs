@@ -1,0 +1,219 @@
+//! Statistics: what each CPU counted, how full the table is, and how many entries are of a kind.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::{ACKNOWLEDGED, Handle, refused};
+use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::flow::Flow;
+use crate::object::MessageBuf;
+use crate::wire::attr::{Attributes, Malformed};
+use crate::wire::decode::HEADERS;
+use crate::wire::link::Answer;
+use crate::wire::uapi::{self, stats};
+
+/// How full the table of a network namespace is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Fill {
+    /// Entries in the table (`net.netfilter.nf_conntrack_count`).
+    pub entries: u32,
+    /// How many there may be (`net.netfilter.nf_conntrack_max`); Linux 4.18.
+    pub limit: Option<u32>,
+}
+
+/// What one CPU counted since the network namespace was made, over all its flows.
+///
+/// Counters that a kernel does not have are 0. What a newer kernel counts beyond these is in
+/// [`other`](Self::other), by the number of its attribute (`CTA_STATS_…`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct CpuStatistics {
+    /// The CPU.
+    pub cpu: u16,
+    /// Lookups that found an entry.
+    pub found: u32,
+    /// Packets that could not be tracked.
+    pub invalid: u32,
+    /// Entries put into the table.
+    pub insert: u32,
+    /// Entries that could not be put in, since another with the same tuple was faster.
+    pub insert_failed: u32,
+    /// Packets dropped because no entry could be made for them.
+    pub drop: u32,
+    /// Entries removed before their time to make room for new ones.
+    pub early_drop: u32,
+    /// ICMP errors that belong to no flow.
+    pub error: u32,
+    /// Lookups that were begun again because the table was resized.
+    pub search_restart: u32,
+    /// Insertions saved by taking the entry that was faster. Linux 5.10.
+    pub clash_resolve: u32,
+    /// Insertions given up because a hash chain was too long. Linux 5.15.
+    pub chain_too_long: u32,
+    /// Other counters, by the number of their attribute.
+    pub other: Vec<(u16, u32)>,
+}
+
+/// What one CPU counted about expectations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct CpuExpectationStatistics {
+    /// The CPU.
+    pub cpu: u16,
+    /// Flows that an expectation came true with.
+    pub new: u32,
+    /// Expectations made.
+    pub create: u32,
+    /// Expectations removed.
+    pub delete: u32,
+    /// Other counters, by the number of their attribute.
+    pub other: Vec<(u16, u32)>,
+}
+
+impl Handle {
+    /// How many entries the table has, and how many it may have.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`] and what else a request can end in.
+    pub fn fill(&mut self) -> Result<Fill> {
+        let (mut entries, mut limit) = (None, None);
+        self.for_each_message(uapi::CT_GET_STATS, ACKNOWLEDGED, |_, attributes| {
+            for attribute in attributes {
+                let attribute = attribute?;
+                match attribute.kind {
+                    stats::GLOBAL_ENTRIES => entries = Some(attribute.be32("CTA_STATS_GLOBAL_ENTRIES")?),
+                    stats::GLOBAL_MAX_ENTRIES => {
+                        limit = Some(attribute.be32("CTA_STATS_GLOBAL_MAX_ENTRIES")?)
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        })?;
+        let missing = || Error::Malformed {
+            failure: failure(),
+            malformed: Malformed::new("CTA_STATS_GLOBAL_ENTRIES", "missing"),
+        };
+        Ok(Fill { entries: entries.ok_or_else(missing)?, limit })
+    }
+
+    /// What each CPU counted, as `conntrack -S` shows it.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`] and what else a request can end in.
+    pub fn statistics(&mut self) -> Result<Vec<CpuStatistics>> {
+        let mut cpus = Vec::new();
+        self.for_each_message(uapi::CT_GET_STATS_CPU, DUMP, |cpu, attributes| {
+            let mut counted = CpuStatistics { cpu, ..CpuStatistics::default() };
+            for attribute in attributes {
+                let attribute = attribute?;
+                let value = attribute.be32("CTA_STATS")?;
+                let place = match attribute.kind {
+                    stats::FOUND => &mut counted.found,
+                    stats::INVALID => &mut counted.invalid,
+                    stats::INSERT => &mut counted.insert,
+                    stats::INSERT_FAILED => &mut counted.insert_failed,
+                    stats::DROP => &mut counted.drop,
+                    stats::EARLY_DROP => &mut counted.early_drop,
+                    stats::ERROR => &mut counted.error,
+                    stats::SEARCH_RESTART => &mut counted.search_restart,
+                    stats::CLASH_RESOLVE => &mut counted.clash_resolve,
+                    stats::CHAIN_TOO_LONG => &mut counted.chain_too_long,
+                    kind => {
+                        counted.other.push((kind, value));
+                        continue;
+                    }
+                };
+                *place = value;
+            }
+            cpus.push(counted);
+            Ok(())
+        })?;
+        Ok(cpus)
+    }
+
+    /// What each CPU counted about expectations.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`] and what else a request can end in.
+    pub fn expectation_statistics(&mut self) -> Result<Vec<CpuExpectationStatistics>> {
+        let mut cpus = Vec::new();
+        self.for_each_message(uapi::EXP_GET_STATS_CPU, DUMP, |cpu, attributes| {
+            let mut counted = CpuExpectationStatistics { cpu, ..CpuExpectationStatistics::default() };
+            for attribute in attributes {
+                let attribute = attribute?;
+                let value = attribute.be32("CTA_STATS_EXP")?;
+                let place = match attribute.kind {
+                    stats::EXP_NEW => &mut counted.new,
+                    stats::EXP_CREATE => &mut counted.create,
+                    stats::EXP_DELETE => &mut counted.delete,
+                    kind => {
+                        counted.other.push((kind, value));
+                        continue;
+                    }
+                };
+                *place = value;
+            }
+            cpus.push(counted);
+            Ok(())
+        })?;
+        Ok(cpus)
+    }
+
+    /// Counts entries by whatever `key` makes of them: zone, mark, protocol, state … In one listing
+    /// of the table; memory grows with the number of different keys only.
+    ///
+    /// ```no_run
+    /// # let mut handle = netfilter_conntrack::Handle::open()?;
+    /// let by_zone = handle.count_by(|flow| flow.zone)?;
+    /// # Ok::<(), netfilter_conntrack::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of a [dump](crate::Entries).
+    pub fn count_by<K: Eq + Hash>(&mut self, mut key: impl FnMut(&Flow) -> K) -> Result<HashMap<K, u64>> {
+        let mut counts = HashMap::new();
+        for flow in self.dump().entries()? {
+            *counts.entry(key(&flow?)).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    /// Sends a request without attributes and hands each message of the answer to `read`: the
+    /// number in its netfilter header, which is that of the CPU, and its attributes.
+    fn for_each_message(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        mut read: impl FnMut(u16, Attributes<'_>) -> Result<(), Malformed>,
+    ) -> Result<()> {
+        let mut request = MessageBuf::new(kind, flags, 0, 0);
+        let seq = match flags {
+            DUMP => self.link.start_dump(&mut request),
+            _ => self.link.send(&mut request),
+        };
+        let seq = seq.map_err(|fault| fault.during(failure()))?;
+        loop {
+            match self.link.answer(seq).map_err(|fault| fault.during(failure()))? {
+                Answer::Message(message) => {
+                    let message = self.link.bytes(message);
+                    let id = message.first_chunk::<HEADERS>().map(|headers| [headers[18], headers[19]]);
+                    let read = match id {
+                        Some(id) => read(u16::from_be_bytes(id), Attributes::new(&message[HEADERS..])),
+                        None => Err(Malformed::new("message", "shorter than its headers")),
+                    };
+                    read.map_err(|malformed| Error::Malformed { failure: failure(), malformed })?;
+                }
+                Answer::Done | Answer::Interrupted => return Ok(()),
+                Answer::Refused { errno, message } => return Err(refused(failure(), errno, message)),
+            }
+        }
+    }
+}
+
+const DUMP: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+
+fn failure() -> Failure {
+    Failure::new(Operation::Get, Object::Statistics)
+}

@@ -1,0 +1,149 @@
+//! Many operations in few system calls.
+
+mod common;
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use common::{all, flow, numbered, tcp, udp};
+use netfilter_conntrack::{Error, Flow, Handle, InputError, Key, Operation, Result, Status, TcpState};
+
+#[test]
+fn verdicts_come_in_order_one_for_each() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..500).map(numbered).collect();
+    // Every tenth exists already.
+    for flow in flows.iter().step_by(10) {
+        handle.create(flow).expect("created");
+    }
+    let mut seen = 0;
+    for (position, (flow, verdict)) in handle.create_many(&flows).enumerate() {
+        assert_eq!(flow, &flows[position]);
+        match (position % 10, verdict) {
+            (0, Err(Error::Exists(failure))) => {
+                assert_eq!(failure.operation(), Operation::Create);
+                assert!(failure.to_string().contains(&flow.key().to_string()), "{failure}");
+            }
+            (0, other) => panic!("{position}: {other:?}"),
+            (_, verdict) => verdict.expect("created"),
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 500);
+    assert_eq!(all(&mut handle).len(), 500);
+}
+
+#[test]
+fn the_last_of_a_batch_may_fail_and_so_may_all() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..64).map(numbered).collect();
+    handle.create(&flows[63]).expect("created");
+    let failed: Vec<usize> = handle
+        .create_many(&flows)
+        .enumerate()
+        .filter_map(|(position, (_, verdict))| verdict.is_err().then_some(position))
+        .collect();
+    assert_eq!(failed, [63]);
+    // 64 failures at once fit the receive buffer.
+    assert!(handle.create_many(&flows).all(|(_, verdict)| matches!(verdict, Err(Error::Exists(_)))));
+}
+
+#[test]
+fn flows_that_make_no_sense_are_refused_between_those_that_do() {
+    let mut handle = require_kernel!();
+    let good = numbered(1);
+    let flows = [numbered(0), good.identity(), numbered(2).tcp_state(TcpState::Close), good];
+    let verdicts: Vec<Result<()>> = handle.create_many(&flows).map(|(_, verdict)| verdict).collect();
+    assert_eq!(verdicts[0], Ok(()));
+    assert_eq!(verdicts[1], Err(InputError::MissingTimeout.into()));
+    assert!(matches!(verdicts[2], Err(Error::InvalidInput(InputError::WrongProtocolState { .. }))));
+    assert_eq!(verdicts[3], Ok(()));
+    assert_eq!(all(&mut handle).len(), 2);
+}
+
+#[test]
+fn updates_and_deletes_go_in_batches_too() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..200).map(numbered).collect();
+    assert!(handle.create_many(&flows).all(|(_, verdict)| verdict.is_ok()));
+    let marked =
+        flows.iter().map(|flow| flow.identity().mark(9)).chain([flow(udp("9.9.9.9:9", "8.8.8.8:8")).mark(1)]);
+    let verdicts: Vec<Result<()>> = handle.update_many(marked).map(|(_, verdict)| verdict).collect();
+    assert!(verdicts[..200].iter().all(Result::is_ok));
+    assert!(matches!(verdicts[200], Err(Error::NotFound(_))));
+    let entries = all(&mut handle);
+    assert!(entries.iter().all(|flow| flow.mark == Some(9)));
+
+    // The first half with the kernel's ids, the other half by tuple.
+    let keys: Vec<Key> = entries.iter().map(Flow::key).collect();
+    let (with, without) = keys.split_at(100);
+    let without = without.iter().map(|key| Key { id: None, ..*key });
+    let gone = handle.delete_many(with.iter().copied().chain(without)).filter(|(_, verdict)| verdict.is_ok());
+    assert_eq!(gone.count(), 200);
+    let again = handle.delete_all(&keys).expect("an outcome");
+    assert_eq!((again.deleted.len(), again.already_gone.len()), (0, 200));
+    assert!(all(&mut handle).is_empty());
+}
+
+#[test]
+fn a_fixed_timeout_in_front_is_not_taken_for_missing_rights() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..3).map(numbered).collect();
+    let fixed = flows[0].clone().status(Status::FIXED_TIMEOUT);
+    handle.create(&fixed).expect("created");
+    handle.create(&flows[1]).expect("created");
+    handle.create(&flows[2]).expect("created");
+    let longer = flows.iter().map(|flow| flow.identity().timeout(Duration::from_secs(900)));
+    let verdicts: Vec<Result<()>> = handle.update_many(longer).map(|(_, verdict)| verdict).collect();
+    assert!(matches!(verdicts[0], Err(Error::FixedTimeout(_))), "{:?}", verdicts[0]);
+    assert_eq!(verdicts[1..], [Ok(()), Ok(())]);
+    assert!(handle.get(flows[2].original).expect("there").timeout > Some(Duration::from_secs(600)));
+}
+
+#[test]
+fn nothing_is_done_before_it_is_asked_for() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..200).map(numbered).collect();
+    drop(handle.create_many(&flows));
+    assert!(all(&mut handle).is_empty());
+    // One item is one batch.
+    handle.create_many(&flows).next().expect("an item").1.expect("created");
+    assert_eq!(all(&mut handle).len(), 64);
+}
+
+/// The kernel refuses a whole datagram of somebody without rights with one answer, to its first
+/// request. Nobody waits for the others.
+#[test]
+fn without_rights_every_verdict_says_so_at_once() {
+    let mut handle = require_kernel!();
+    let flow = flow(tcp("10.0.0.1:1", "10.0.0.2:2"));
+    handle.create(&flow).expect("created");
+    common::rights::without_rights(|| {
+        let flows: Vec<Flow> = (0..100).map(numbered).collect();
+        let start = std::time::Instant::now();
+        let denied = |(_, verdict): (_, Result<()>)| matches!(verdict, Err(Error::PermissionDenied(_)));
+        assert!(handle.create_many(&flows).all(denied));
+        let key = Key { id: Some(1), ..flow.key() };
+        assert!(matches!(handle.delete_all([key, key]), Err(Error::PermissionDenied(_))));
+        assert!(start.elapsed() < Handle::DEFAULT_TIMEOUT / 2);
+    });
+    assert_eq!(all(&mut handle).len(), 1);
+}
+
+/// With a receive buffer for hardly one verdict the batches shrink, and no verdict is lost.
+#[test]
+fn a_small_receive_buffer_makes_smaller_batches() {
+    let mut handle = require_kernel!();
+    let smallest: libc::c_int = 1;
+    // SAFETY: a live int and its size; setsockopt(2) only reads it.
+    let result = unsafe {
+        let value = (&raw const smallest).cast();
+        libc::setsockopt(handle.as_fd().as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, value, 4)
+    };
+    assert_eq!(result, 0);
+    let flows: Vec<Flow> = (0..100).map(numbered).collect();
+    for flow in &flows {
+        handle.create(flow).expect("created");
+    }
+    assert!(handle.create_many(&flows).all(|(_, verdict)| matches!(verdict, Err(Error::Exists(_)))));
+}

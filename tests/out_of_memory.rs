@@ -1,0 +1,54 @@
+//! What happens when the C library cannot make an object.
+//!
+//! This program has an `nfct_new` of its own, which the linker prefers to the library's: it fails
+//! on demand and otherwise asks the library's. (`cargo test` links the library dynamically.)
+
+mod common;
+
+use std::cell::Cell;
+use std::mem::transmute;
+use std::ptr;
+
+use common::tap::{assert_good, cut_off};
+use common::{all, numbered};
+use netfilter_conntrack::{Error, object::ObjectError, sys};
+
+thread_local! {
+    static FAILS: Cell<bool> = const { Cell::new(false) };
+}
+
+// SAFETY: it takes and returns what the C function of this name does, which it stands in for.
+#[unsafe(no_mangle)]
+extern "C" fn nfct_new() -> *mut sys::nf_conntrack {
+    if FAILS.get() {
+        return ptr::null_mut();
+    }
+    // SAFETY: the name is a string that ends in a NUL.
+    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, c"nfct_new".as_ptr()) };
+    assert!(!next.is_null(), "the C library is not linked dynamically");
+    // SAFETY: this is the address of the library's nfct_new, which has this type.
+    let next =
+        unsafe { transmute::<*mut libc::c_void, unsafe extern "C" fn() -> *mut sys::nf_conntrack>(next) };
+    // SAFETY: nfct_new takes nothing and returns an owned object or NULL.
+    unsafe { next() }
+}
+
+#[test]
+fn n11_an_object_that_cannot_be_made_is_an_error_and_nothing_is_sent() {
+    let mut handle = require_kernel!();
+    handle.create(&numbered(0)).unwrap();
+    FAILS.set(true);
+    let errors = cut_off(&mut handle, |handle| {
+        [
+            handle.create(&numbered(1)).err(),
+            handle.update(&numbered(0)).err(),
+            handle.get(&numbered(0)).err(),
+            handle.delete(&numbered(0)).err(),
+            handle.delete_by_tuple(&numbered(0)).err(),
+        ]
+    });
+    FAILS.set(false);
+    assert_eq!(errors, [const { Some(Error::Object(ObjectError::OutOfMemory)) }; 5]);
+    assert_eq!(all(&mut handle).len(), 1);
+    assert_good(&mut handle);
+}
