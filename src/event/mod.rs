@@ -200,7 +200,7 @@ fn event(message: &Message, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
             Ok(Some(Event::Flow(Change { kind, entry, port_id, namespace })))
         }
         // JOIN: expectations are decoded here, into `Event::Expectation(Change<Expectation>)`.
-        uapi::SUBSYS_EXPECTATIONS => Ok(None),
+        uapi::SUBSYS_CTNETLINK_EXP => Ok(None),
         _ => Ok(None),
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const CT_GET_STATS: u16 = SUBSYS_CTNETLINK | 5;
 pub(crate) const EXP_GET_STATS_CPU: u16 = SUBSYS_CTNETLINK_EXP | 3;
 
 /// The subsystem of expectations, with the same numbers in the low byte.
-pub(crate) const SUBSYS_EXPECTATIONS: u16 = 2 << 8;
+pub(crate) const SUBSYS_CTNETLINK_EXP: u16 = 2 << 8;
 
 /// Attributes of an entry (`enum ctattr_type`).
 pub(crate) mod cta {
