@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Create,
     /// It must exist.
     Update,
+    /// It is only written down: as an object of the C library, or as text.
+    Describe,
 }
 
 impl Flow {
@@ -24,7 +26,7 @@ impl Flow {
         }
         match purpose {
             Purpose::Create if self.timeout.is_none() => Err(InputError::MissingTimeout),
-            Purpose::Create => self.check_nat(),
+            Purpose::Create | Purpose::Describe => self.check_nat(),
             Purpose::Update if self.source_nat.is_some() || self.destination_nat.is_some() => {
                 Err(InputError::OnlyAtCreation("NAT"))
             }

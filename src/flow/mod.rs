@@ -1,6 +1,7 @@
 //! Flows: the entries of the connection tracking table.
 
 mod check;
+mod nat;
 mod parts;
 mod text;
 

@@ -3,6 +3,7 @@
 mod batch;
 mod delete;
 mod dump;
+mod filter;
 mod flush;
 mod get;
 mod statistics;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub use flush::Flush;
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
@@ -33,6 +35,7 @@ use crate::wire::uapi;
 /// namespace the calling thread is in later. It can be sent to another thread. Its socket is closed
 /// when it is dropped, and when the process executes another program.
 #[doc(alias = "nfct_handle")]
+#[doc(alias = "nfct_close")]
 #[doc(alias = "nfct_query")]
 #[derive(Debug)]
 pub struct Handle {
@@ -210,7 +213,7 @@ fn write_request(operation: Operation, flow: &Flow) -> Result<MessageBuf> {
     let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
     // An existing entry is looked up by its original tuple, so its zone is that direction's.
     let zones = match purpose {
-        Purpose::Create => Zones::Exact(flow.zone),
+        Purpose::Create | Purpose::Describe => Zones::Exact(flow.zone),
         Purpose::Update => Zones::of_original(flow.zone),
     };
     encode::flow(&mut request, flow, zones)?;

@@ -22,20 +22,26 @@ const TUPLE_ORIG: u16 = 1;
 const TUPLE_REPLY: u16 = 2;
 
 /// The attributes of one direction, and what they are called when one is missing.
-struct Side {
+pub(super) struct Side {
     name: &'static str,
-    family: u32,
-    protocol: u32,
-    ipv4: [u32; 2],
-    ipv6: [u32; 2],
-    ports: [u32; 2],
-    zone: Option<u32>,
-    icmp: &'static [u32],
+    pub(super) family: u32,
+    pub(super) protocol: u32,
+    pub(super) ipv4: [u32; 2],
+    pub(super) ipv6: [u32; 2],
+    pub(super) ports: [u32; 2],
+    pub(super) zone: Option<u32>,
+    pub(super) icmp: &'static [u32],
+}
+
+impl Side {
+    pub(super) fn is_reply(&self) -> bool {
+        self.family == REPLY.family
+    }
 }
 
 const ICMP: &[u32] = &[attr::ICMP_TYPE.id, attr::ICMP_CODE.id, attr::ICMP_ID.id];
 
-const ORIGINAL: Side = Side {
+pub(super) const ORIGINAL: Side = Side {
     name: "CTA_TUPLE_ORIG",
     family: attr::ORIG_L3PROTO.id,
     protocol: attr::ORIG_L4PROTO.id,
@@ -46,7 +52,7 @@ const ORIGINAL: Side = Side {
     icmp: ICMP,
 };
 
-const REPLY: Side = Side {
+pub(super) const REPLY: Side = Side {
     name: "CTA_TUPLE_REPLY",
     family: attr::REPL_L3PROTO.id,
     protocol: attr::REPL_L4PROTO.id,
@@ -57,7 +63,7 @@ const REPLY: Side = Side {
     icmp: ICMP,
 };
 
-const MASTER: Side = Side {
+pub(super) const MASTER: Side = Side {
     name: "CTA_TUPLE_MASTER",
     family: attr::MASTER_L3PROTO.id,
     protocol: attr::MASTER_L4PROTO.id,
@@ -134,7 +140,7 @@ impl Conntrack {
         Ok(())
     }
 
-    fn has_any_of(&self, side: &Side) -> bool {
+    pub(super) fn has_any_of(&self, side: &Side) -> bool {
         let [ipv4, ipv6, ports] = [side.ipv4, side.ipv6, side.ports];
         [ipv4, ipv6, ports, [side.family, side.protocol]]
             .into_iter()
@@ -144,7 +150,7 @@ impl Conntrack {
     }
 
     /// Everything the tuple is made of is there: the builder would send zeros for what is not.
-    fn check_side(&self, side: &Side, family: u8) -> Result<(), ObjectError> {
+    pub(super) fn check_side(&self, side: &Side, family: u8) -> Result<(), ObjectError> {
         let missing = ObjectError::missing(side.name);
         if self.byte(side.family) != Some(family) {
             return Err(match self.byte(side.family) {

@@ -193,7 +193,7 @@ impl Conntrack {
         unsafe { sys::nfct_set_attr(self.as_ptr(), id, value) };
     }
 
-    fn forget(&mut self, id: u32) {
+    pub(super) fn forget(&mut self, id: u32) {
         // SAFETY: the object is alive and borrowed mutably; clears one bit, or refuses the number.
         unsafe { sys::nfct_attr_unset(self.as_ptr(), id) };
     }

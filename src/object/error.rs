@@ -45,17 +45,20 @@ pub enum ObjectError {
         /// How many it can have, of the library the program runs with.
         limit: usize,
     },
+    /// The C library cannot print the object.
+    #[error("the object cannot be printed")]
+    Unprintable,
     /// The bytes are not a message the C library may be shown.
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }
 
 impl ObjectError {
-    pub(super) const fn invalid(attribute: &'static str, reason: &'static str) -> Self {
+    pub(crate) const fn invalid(attribute: &'static str, reason: &'static str) -> Self {
         Self::InvalidValue { attribute, reason }
     }
 
-    pub(super) const fn missing(missing: &'static str) -> Self {
+    pub(crate) const fn missing(missing: &'static str) -> Self {
         Self::Incomplete { missing }
     }
 }

@@ -36,6 +36,12 @@ impl MessageBuf {
         self.bytes[8..12].copy_from_slice(&seq.to_ne_bytes());
     }
 
+    /// Takes flags out of the header.
+    pub(crate) fn clear_flags(&mut self, flags: u16) {
+        let old = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]);
+        self.bytes[6..8].copy_from_slice(&(old & !flags).to_ne_bytes());
+    }
+
     /// The address family in `nfgenmsg`.
     pub(crate) fn family(&self) -> u8 {
         self.bytes[16]
@@ -175,6 +181,11 @@ impl MessageBuf {
 
     fn set_len(&mut self, len: usize) {
         self.bytes[..4].copy_from_slice(&(len as u32).to_ne_bytes());
+    }
+
+    /// The header, for a C builder that needs no more than `bytes` behind the message so far.
+    pub(super) fn start_of_room(&mut self, bytes: usize) -> Result<*mut libc::nlmsghdr, ObjectError> {
+        if self.room() < bytes { Err(ObjectError::TooLarge) } else { Ok(self.as_mut_ptr()) }
     }
 
     /// The header, for the C builder. All of the buffer may be written through it.

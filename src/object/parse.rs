@@ -52,8 +52,27 @@ impl Conntrack {
         };
         accept(rc, ct)
     }
+
+    /// Reads more attributes into an object that may have some already.
+    ///
+    /// Not for a helper or a security context: the parser would forget what the object has of them
+    /// without freeing it.
+    pub(super) fn parse_into(&mut self, attributes: &[u8], family: u8) -> Result<(), ObjectError> {
+        validate::family(family)?;
+        validate::conntrack_payload(attributes)?;
+        let copy = Aligned::copy(attributes);
+        // SAFETY: as in `parse_payload`; the object is alive and borrowed mutably.
+        let rc = unsafe {
+            sys::nfct_payload_parse(copy.0.as_ptr().cast(), attributes.len(), family.into(), self.as_ptr())
+        };
+        if rc == 0 { Ok(()) } else { Err(refused()) }
+    }
+}
+
+fn refused() -> ObjectError {
+    Malformed::new("message", "refused by the C library").into()
 }
 
 fn accept(rc: i32, ct: Conntrack) -> Result<Conntrack, ObjectError> {
-    if rc == 0 { Ok(ct) } else { Err(Malformed::new("message", "refused by the C library").into()) }
+    if rc == 0 { Ok(ct) } else { Err(refused()) }
 }

@@ -104,3 +104,46 @@ impl<'a> Iterator for Attributes<'a> {
 pub(crate) const fn aligned(len: usize) -> usize {
     (len + 3) & !3
 }
+
+/// Attributes being written, without a bound but that of their own lengths.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// Adds an attribute. `kind` is written as given, flag bits included.
+    pub(crate) fn put(&mut self, kind: u16, value: &[u8]) -> Result<(), Malformed> {
+        let start = self.bytes.len();
+        self.bytes.extend([0, 0]);
+        self.bytes.extend(kind.to_ne_bytes());
+        self.bytes.extend(value);
+        self.close(start)
+    }
+
+    /// Adds an attribute of attributes, filled in by `fill`.
+    pub(crate) fn nested(
+        &mut self,
+        kind: u16,
+        fill: impl FnOnce(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        let start = self.bytes.len();
+        self.bytes.extend([0, 0]);
+        self.bytes.extend((kind | NESTED).to_ne_bytes());
+        fill(self)?;
+        self.close(start)
+    }
+
+    fn close(&mut self, start: usize) -> Result<(), Malformed> {
+        let len = u16::try_from(self.bytes.len() - start);
+        let len = len.map_err(|_| Malformed::new("attribute", "longer than an attribute can be"))?;
+        self.bytes[start..start + 2].copy_from_slice(&len.to_ne_bytes());
+        self.bytes.resize(aligned(self.bytes.len()), 0);
+        Ok(())
+    }
+
+    /// What was written.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}

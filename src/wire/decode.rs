@@ -91,7 +91,7 @@ fn part(flow: &mut Flow, attribute: Attribute<'_>) -> Result<()> {
 }
 
 /// A tuple, and the zone that holds for its direction alone.
-fn zoned_tuple(nest: Attribute<'_>) -> Result<(Tuple, Option<u16>)> {
+pub(crate) fn zoned_tuple(nest: Attribute<'_>) -> Result<(Tuple, Option<u16>)> {
     let (mut addresses, mut layer4, mut zone) = (None, None, None);
     for attribute in nest.nested() {
         let attribute = attribute?;
@@ -162,7 +162,7 @@ fn layer4(nest: Attribute<'_>) -> Result<Layer4> {
 
 /// Fits the parts to the protocol. A kernel without the tracker of a protocol reports its flows
 /// without ports; that cannot happen to the four that are always built in.
-fn complete(protocol: Protocol, ports: Option<Ports>, icmp: Option<Icmp>) -> Result<Layer4> {
+pub(crate) fn complete(protocol: Protocol, ports: Option<Ports>, icmp: Option<Icmp>) -> Result<Layer4> {
     let missing = Malformed::new("CTA_TUPLE_PROTO", "a part that the protocol needs is missing");
     Ok(match (protocol, ports) {
         (Protocol::TCP, ports) => Layer4::Tcp(ports.ok_or(missing)?),

@@ -53,23 +53,7 @@ pub(crate) fn flow(request: &mut MessageBuf, flow: &Flow, zones: Zones) -> Resul
     set_tuple(&mut ct, &REPLY, &flow.reply)?;
     set_icmp(&mut ct, &flow.original)?;
     set_zones(&mut ct, zones)?;
-    if let Some(master) = &flow.master {
-        set_tuple(&mut ct, &MASTER, master)?;
-    }
-    set_optional(&mut ct, attr::TIMEOUT, flow.timeout_secs()?)?;
-    set_optional(&mut ct, attr::STATUS, flow.status.map(|status| status.bits()))?;
-    set_optional(&mut ct, attr::MARK, flow.mark)?;
-    set_proto_info(&mut ct, flow.proto_info)?;
-    if let Some(helper) = &flow.helper {
-        let name = std::str::from_utf8(helper.as_bytes()).map_err(|_| InputError::HelperName)?;
-        ct.set(attr::HELPER_NAME, name)?;
-    }
-    set_labels(&mut ct, attr::CONNLABELS, flow.labels)?;
-    set_labels(&mut ct, attr::CONNLABELS_MASK, flow.labels_mask)?;
-    set_nat(&mut ct, &SOURCE_NAT, flow.source_nat)?;
-    set_nat(&mut ct, &DESTINATION_NAT, flow.destination_nat)?;
-    set_seq_adjust(&mut ct, flow)?;
-    set_synproxy(&mut ct, flow)?;
+    set_properties(&mut ct, flow)?;
     ct.append_to(request)?;
     put_icmp(request, cta::TUPLE_ORIG, &flow.original)?;
     put_icmp(request, cta::TUPLE_REPLY, &flow.reply)?;
@@ -77,6 +61,28 @@ pub(crate) fn flow(request: &mut MessageBuf, flow: &Flow, zones: Zones) -> Resul
         Some(master) => put_icmp(request, cta::TUPLE_MASTER, master),
         None => Ok(()),
     }
+}
+
+/// Sets what an object of this flow can hold beside its tuples and its zone.
+pub(crate) fn set_properties(ct: &mut Conntrack, flow: &Flow) -> Result<()> {
+    if let Some(master) = &flow.master {
+        set_tuple(ct, &MASTER, master)?;
+    }
+    set_optional(ct, attr::TIMEOUT, flow.timeout_secs()?)?;
+    set_optional(ct, attr::STATUS, flow.status.map(|status| status.bits()))?;
+    set_optional(ct, attr::MARK, flow.mark)?;
+    set_proto_info(ct, flow.proto_info)?;
+    if let Some(helper) = &flow.helper {
+        let name = std::str::from_utf8(helper.as_bytes()).map_err(|_| InputError::HelperName)?;
+        ct.set(attr::HELPER_NAME, name)?;
+    }
+    set_labels(ct, attr::CONNLABELS, flow.labels)?;
+    set_labels(ct, attr::CONNLABELS_MASK, flow.labels_mask)?;
+    set_nat(ct, &SOURCE_NAT, flow.source_nat)?;
+    set_nat(ct, &DESTINATION_NAT, flow.destination_nat)?;
+    set_seq_adjust(ct, flow)?;
+    set_synproxy(ct, flow)?;
+    Ok(())
 }
 
 /// Adds what names one entry: the tuple of one direction, its zone, and its id if it is known.
@@ -99,15 +105,15 @@ pub(crate) fn key(request: &mut MessageBuf, key: &Key, direction: Direction) -> 
 }
 
 /// The attributes that a tuple is made of.
-struct TupleAttrs {
-    family: Attr<attr::Family>,
-    protocol: Attr<attr::Protocol>,
-    v4: [Attr<attr::Ipv4>; 2],
-    v6: [Attr<attr::Ipv6>; 2],
-    ports: [Attr<attr::Port>; 2],
+pub(crate) struct TupleAttrs {
+    pub(crate) family: Attr<attr::Family>,
+    pub(crate) protocol: Attr<attr::Protocol>,
+    pub(crate) v4: [Attr<attr::Ipv4>; 2],
+    pub(crate) v6: [Attr<attr::Ipv6>; 2],
+    pub(crate) ports: [Attr<attr::Port>; 2],
 }
 
-const ORIGINAL: TupleAttrs = TupleAttrs {
+pub(crate) const ORIGINAL: TupleAttrs = TupleAttrs {
     family: attr::ORIG_L3PROTO,
     protocol: attr::ORIG_L4PROTO,
     v4: [attr::ORIG_IPV4_SRC, attr::ORIG_IPV4_DST],
@@ -115,7 +121,7 @@ const ORIGINAL: TupleAttrs = TupleAttrs {
     ports: [attr::ORIG_PORT_SRC, attr::ORIG_PORT_DST],
 };
 
-const REPLY: TupleAttrs = TupleAttrs {
+pub(crate) const REPLY: TupleAttrs = TupleAttrs {
     family: attr::REPL_L3PROTO,
     protocol: attr::REPL_L4PROTO,
     v4: [attr::REPL_IPV4_SRC, attr::REPL_IPV4_DST],
@@ -123,7 +129,7 @@ const REPLY: TupleAttrs = TupleAttrs {
     ports: [attr::REPL_PORT_SRC, attr::REPL_PORT_DST],
 };
 
-const MASTER: TupleAttrs = TupleAttrs {
+pub(crate) const MASTER: TupleAttrs = TupleAttrs {
     family: attr::MASTER_L3PROTO,
     protocol: attr::MASTER_L4PROTO,
     v4: [attr::MASTER_IPV4_SRC, attr::MASTER_IPV4_DST],
@@ -291,14 +297,15 @@ fn set_labels(
 }
 
 /// The attributes that a NAT target is made of.
-struct NatAttrs {
-    v4: Attr<attr::Ipv4>,
-    v6: Attr<attr::Ipv6>,
-    port: Attr<attr::Port>,
+pub(crate) struct NatAttrs {
+    pub(crate) v4: Attr<attr::Ipv4>,
+    pub(crate) v6: Attr<attr::Ipv6>,
+    pub(crate) port: Attr<attr::Port>,
 }
 
-const SOURCE_NAT: NatAttrs = NatAttrs { v4: attr::SNAT_IPV4, v6: attr::SNAT_IPV6, port: attr::SNAT_PORT };
-const DESTINATION_NAT: NatAttrs =
+pub(crate) const SOURCE_NAT: NatAttrs =
+    NatAttrs { v4: attr::SNAT_IPV4, v6: attr::SNAT_IPV6, port: attr::SNAT_PORT };
+pub(crate) const DESTINATION_NAT: NatAttrs =
     NatAttrs { v4: attr::DNAT_IPV4, v6: attr::DNAT_IPV6, port: attr::DNAT_PORT };
 
 fn set_nat(ct: &mut Conntrack, attrs: &NatAttrs, target: Option<NatTarget>) -> Result<(), ObjectError> {
@@ -314,22 +321,24 @@ fn set_nat(ct: &mut Conntrack, attrs: &NatAttrs, target: Option<NatTarget>) -> R
     }
 }
 
+/// The attributes of shifted sequence numbers: where, and the shift before and after.
+pub(crate) const SEQ_ADJUST: PerDirection<[Attr<attr::U32>; 3]> = PerDirection {
+    original: [
+        attr::ORIG_NAT_SEQ_CORRECTION_POS,
+        attr::ORIG_NAT_SEQ_OFFSET_BEFORE,
+        attr::ORIG_NAT_SEQ_OFFSET_AFTER,
+    ],
+    reply: [
+        attr::REPL_NAT_SEQ_CORRECTION_POS,
+        attr::REPL_NAT_SEQ_OFFSET_BEFORE,
+        attr::REPL_NAT_SEQ_OFFSET_AFTER,
+    ],
+};
+
 fn set_seq_adjust(ct: &mut Conntrack, flow: &Flow) -> Result<(), ObjectError> {
-    let attrs = PerDirection {
-        original: [
-            attr::ORIG_NAT_SEQ_CORRECTION_POS,
-            attr::ORIG_NAT_SEQ_OFFSET_BEFORE,
-            attr::ORIG_NAT_SEQ_OFFSET_AFTER,
-        ],
-        reply: [
-            attr::REPL_NAT_SEQ_CORRECTION_POS,
-            attr::REPL_NAT_SEQ_OFFSET_BEFORE,
-            attr::REPL_NAT_SEQ_OFFSET_AFTER,
-        ],
-    };
     for direction in [Direction::Original, Direction::Reply] {
         let Some(adjust) = flow.seq_adjust[direction] else { continue };
-        let [pos, before, after] = attrs[direction];
+        let [pos, before, after] = SEQ_ADJUST[direction];
         ct.set(pos, adjust.correction_pos)?;
         ct.set(before, adjust.offset_before)?;
         ct.set(after, adjust.offset_after)?;

@@ -15,9 +15,6 @@ pub(crate) const CT_GET_STATS_CPU: u16 = SUBSYS_CTNETLINK | 4;
 pub(crate) const CT_GET_STATS: u16 = SUBSYS_CTNETLINK | 5;
 pub(crate) const EXP_GET_STATS_CPU: u16 = SUBSYS_CTNETLINK_EXP | 3;
 
-/// The subsystem of expectations, with the same numbers in the low byte.
-pub(crate) const SUBSYS_CTNETLINK_EXP: u16 = 2 << 8;
-
 /// Attributes of an entry (`enum ctattr_type`).
 pub(crate) mod cta {
     pub(crate) const TUPLE_ORIG: u16 = 1;
@@ -40,6 +37,7 @@ pub(crate) mod cta {
     pub(crate) const MARK_MASK: u16 = 21;
     pub(crate) const LABELS: u16 = 22;
     pub(crate) const SYNPROXY: u16 = 24;
+    pub(crate) const FILTER: u16 = 25;
     pub(crate) const STATUS_MASK: u16 = 26;
     pub(crate) const TIMESTAMP_EVENT: u16 = 27;
 }

@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program has this and uses a part")]
 
 pub mod memory;
+pub mod own_socket;
 pub mod raw;
 pub mod rights;
+pub mod table;
 pub mod tap;
 
 use std::fs;

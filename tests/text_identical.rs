@@ -1,0 +1,126 @@
+//! Text of connections against what the C library prints by itself.
+//!
+//! In a program of its own, because a call of the C printer disturbs any other at the same time.
+
+mod common;
+
+use std::ffi::c_uint;
+use std::fs;
+
+use netfilter_conntrack::object::{Conntrack, MessageType, TextFormat};
+use netfilter_conntrack::{Flow, Labels, sys};
+
+use common::own_socket::Raw;
+use common::table;
+
+/// What the C library prints, with room for anything.
+fn by_c(ct: &Conntrack, event: c_uint, output: c_uint, flags: c_uint) -> String {
+    let mut buffer = vec![0u8; 1 << 20];
+    let size = buffer.len() as c_uint;
+    // SAFETY: the buffer is as long as said, and the object alive.
+    let len =
+        unsafe { sys::nfct_snprintf(buffer.as_mut_ptr().cast(), size, ct.as_ptr(), event, output, flags) };
+    buffer.truncate(usize::try_from(len).expect("text"));
+    String::from_utf8(buffer).expect("UTF-8")
+}
+
+/// Each format, with the C library's numbers for it.
+fn formats() -> Vec<(TextFormat<'static>, [c_uint; 3])> {
+    let events = [
+        (None, sys::NFCT_T_UNKNOWN),
+        (Some(MessageType::New), sys::NFCT_T_NEW),
+        (Some(MessageType::Update), sys::NFCT_T_UPDATE),
+        (Some(MessageType::Destroy), sys::NFCT_T_DESTROY),
+    ];
+    let mut formats = Vec::new();
+    for (event, number) in events {
+        for (format, output) in
+            [(TextFormat::plain(), sys::NFCT_O_PLAIN), (TextFormat::xml(), sys::NFCT_O_XML)]
+        {
+            for flags in 0..16 {
+                let mut format = format;
+                let with = |flag| flags & flag != 0;
+                if with(sys::NFCT_OF_SHOW_LAYER3) {
+                    format = format.layer3();
+                }
+                if with(sys::NFCT_OF_TIME) {
+                    format = format.time();
+                }
+                if with(sys::NFCT_OF_ID) {
+                    format = format.id();
+                }
+                if with(sys::NFCT_OF_TIMESTAMP) {
+                    format = format.timestamps();
+                }
+                if let Some(event) = event {
+                    format = format.event(event);
+                }
+                formats.push((format, [number as c_uint, output, flags]));
+            }
+        }
+    }
+    formats
+}
+
+/// Compares texts that hold the age or the time, which may change in between.
+fn same(what: impl Fn() -> String, expected: impl Fn() -> String) -> String {
+    for _ in 0..3 {
+        let (text, expected) = (what(), expected());
+        if text == expected {
+            return text;
+        }
+    }
+    assert_eq!(what(), expected());
+    unreachable!("the clock changed four times")
+}
+
+#[test]
+fn every_entry_in_every_format_is_what_the_c_library_prints() {
+    let mut handle = require_kernel!();
+    table::prepare();
+    table::create(&mut handle, &table::flows());
+    let formats = formats();
+    assert_eq!(formats.len(), 128);
+    for message in Raw::open(0).dump() {
+        let object = Conntrack::parse(&message).expect("an object");
+        let flow = Flow::from_message(&message).expect("a flow");
+        for (format, [event, output, flags]) in &formats {
+            let expected = || by_c(&object, *event, *output, *flags);
+            same(|| object.to_text(*format).expect("text"), expected);
+            same(|| flow.to_text(*format).expect("text"), expected);
+        }
+    }
+}
+
+/// The trap itself: the length the C library returns for a text it cut.
+#[test]
+fn the_c_library_calls_cut_labels_complete() {
+    let line = "1 one\n2 two\n";
+    let path = std::env::temp_dir().join(format!("nfct-trap-{}", std::process::id()));
+    fs::write(&path, line).expect("a file");
+    let name = std::ffi::CString::new(path.to_str().expect("a path")).expect("a path");
+    // SAFETY: the name is a string; the map is freed below.
+    let map = unsafe { sys::nfct_labelmap_new(name.as_ptr()) };
+    fs::remove_file(&path).expect("removed");
+    let labels = Labels::new().with(1).and_then(|labels| labels.with(2)).expect("labels");
+    let flow = Flow::new(common::udp("10.0.0.1:1", "10.0.0.2:2")).labels(labels);
+    let object = Conntrack::try_from(&flow).expect("an object");
+    let print = |size: usize| {
+        let mut buffer = vec![0u8; size];
+        let out = buffer.as_mut_ptr().cast();
+        // SAFETY: the buffer is as long as said; object and map are alive.
+        let len = unsafe { sys::nfct_snprintf_labels(out, size as c_uint, object.as_ptr(), 0, 0, 0, map) };
+        let text = buffer.split(|&byte| byte == 0).next().expect("text").to_vec();
+        (usize::try_from(len).expect("a length"), String::from_utf8(text).expect("ASCII"))
+    };
+    let (_, complete) = print(1000);
+    assert!(complete.ends_with("labels=one,two"), "{complete}");
+    let wrong = (1..200).filter(|&size| {
+        let (len, text) = print(size);
+        assert!(text == complete || len >= size - 1, "a cut text of {len} in {size} would be believed");
+        text != complete && len < size
+    });
+    assert!(wrong.count() > 0, "labels are no longer cut silently: `print` may accept size - 1");
+    // SAFETY: made above and not used any more.
+    unsafe { sys::nfct_labelmap_destroy(map) };
+}
