@@ -294,8 +294,10 @@ pub enum Operation {
     Flush,
     /// Listing entries.
     Dump,
-    /// Receiving events.
+    /// Listening to events.
     Listen,
+    /// Attaching a filter to a socket, or detaching it.
+    Filter,
 }
 
 impl fmt::Display for Operation {
@@ -310,7 +312,8 @@ impl fmt::Display for Operation {
             Self::Delete => "delete",
             Self::Flush => "flush",
             Self::Dump => "dump",
-            Self::Listen => "receive events from",
+            Self::Listen => "listen to",
+            Self::Filter => "filter",
         })
     }
 }
@@ -341,6 +344,8 @@ pub enum Object {
     ExpectationsBy(HelperName),
     /// A network namespace.
     Namespace(PathBuf),
+    /// The events of connection tracking.
+    Events,
 }
 
 impl fmt::Display for Object {
@@ -359,6 +364,7 @@ impl fmt::Display for Object {
             Self::ExpectationsOf(master) => write!(f, "the expectations with master {master}"),
             Self::ExpectationsBy(helper) => write!(f, "the expectations of helper {helper}"),
             Self::Namespace(path) => write!(f, "network namespace {}", path.display()),
+            Self::Events => f.write_str("conntrack events"),
         }
     }
 }
@@ -477,6 +483,28 @@ pub enum InputError {
         /// The mask.
         mask: u32,
     },
+    /// A prefix length that addresses of the family do not have.
+    #[error("{len} is no prefix length of {family}")]
+    PrefixLength {
+        /// The family of the address.
+        family: Family,
+        /// The prefix length.
+        len: u8,
+    },
+    /// An address with bits behind its prefix: of a host, where a network was to be given.
+    #[error("{address}/{len} is no network: {address} has bits behind the prefix")]
+    HostBits {
+        /// The address.
+        address: IpAddr,
+        /// The prefix length.
+        len: u8,
+    },
+    /// Text that is no network.
+    #[error("not an address with a prefix length")]
+    NotAPrefix,
+    /// Events of no group are to be listened to.
+    #[error("no group of events to listen to")]
+    NoGroups,
 }
 
 #[cfg(test)]

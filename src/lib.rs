@@ -19,6 +19,7 @@
 
 mod direction;
 mod error;
+mod event;
 mod expectation;
 mod flow;
 mod handle;
@@ -27,6 +28,7 @@ mod label;
 pub mod message;
 mod netns;
 pub mod object;
+mod prefix;
 #[doc = include_str!("../docs/parity.md")]
 pub mod parity {}
 mod proto;
@@ -38,6 +40,7 @@ mod zone;
 
 pub use direction::{Direction, PerDirection};
 pub use error::{Error, Failure, InputError, Object, Operation, Result};
+pub use event::{Change, Event, EventKind, Events, EventsBuilder, Groups};
 pub use expectation::{Expectation, ExpectationFlags, ExpectationKey, ExpectationNat, SourceMask};
 pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
@@ -50,6 +53,7 @@ pub use handle::{
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
+pub use prefix::Prefix;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};

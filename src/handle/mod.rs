@@ -108,6 +108,13 @@ impl Handle {
         self.link.patience()
     }
 
+    /// The port id of the handle's socket: [events](crate::Change::port_id) that the handle causes
+    /// carry it. It changes when a listing is left before its end, since the socket is then replaced.
+    #[must_use]
+    pub fn port_id(&self) -> u32 {
+        self.link.port()
+    }
+
     /// Asks for a receive buffer of this many bytes and says how many were obtained, as the kernel
     /// counts: twice what it was asked for.
     ///

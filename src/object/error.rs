@@ -36,6 +36,15 @@ pub enum ObjectError {
     /// The message has no room for the object.
     #[error("the object does not fit the message")]
     TooLarge,
+    /// More values than the C library can work with. Past its limits it drops values without a word,
+    /// or makes a filter that decides wrongly.
+    #[error("{what}: at most {limit} values")]
+    TooMany {
+        /// The attribute, by its C name.
+        what: &'static str,
+        /// How many it can have, of the library the program runs with.
+        limit: usize,
+    },
     /// The C library cannot print the object.
     #[error("the object cannot be printed")]
     Unprintable,

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 pub(crate) use super::answer::Answer;
 use super::answer::{Header, NLMSG_HEADER, refusal, verdict};
-use super::attr::{Malformed, aligned};
+use super::attr::Malformed;
 pub(crate) use super::batch::{Batch, Request};
+use super::inbox::Inbox;
 use super::socket::Socket;
 use crate::error::{Error, Failure};
 
-/// The kernel fills dumps in pieces of at most this size, whatever the reader offers.
-const BUFFER: usize = 32 << 10;
 /// A wait that nobody sees the end of, and that no clock overflows by.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -37,9 +36,7 @@ pub(crate) struct Link {
     interrupted: bool,
     /// Whether an answer was lost or is late, so that something is left in the socket.
     disturbed: bool,
-    buffer: Box<[u8]>,
-    /// What of the buffer has not been looked at.
-    unread: Range<usize>,
+    inbox: Inbox,
 }
 
 /// Why there is no answer.
@@ -90,8 +87,7 @@ impl Link {
             unfinished: None,
             interrupted: false,
             disturbed: false,
-            buffer: vec![0; BUFFER].into(),
-            unread: 0..0,
+            inbox: Inbox::new(),
         })
     }
 
@@ -115,9 +111,14 @@ impl Link {
         self.socket.receive_buffer()
     }
 
+    /// The port id of the socket, which messages caused by its requests carry.
+    pub(crate) fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
     /// The bytes of a message, headers included; valid until the next receive.
     pub(crate) fn bytes(&self, message: Range<usize>) -> &[u8] {
-        self.buffer.get(message).unwrap_or_default()
+        self.inbox.bytes(message)
     }
 
     /// Sends a request under a sequence number of its own, which it returns.
@@ -183,7 +184,7 @@ impl Link {
     fn wait_for_answer(&mut self, first: u32, last: u32, patience: Duration) -> Result<(u32, Answer), Fault> {
         let mut deadline = None;
         loop {
-            while let Some(message) = self.next_in_buffer()? {
+            while let Some(message) = self.inbox.next()? {
                 let seq = message.seq;
                 if !(first..=last).contains(&seq) || message.port != self.socket.port() {
                     continue;
@@ -193,42 +194,9 @@ impl Link {
                 }
             }
             // The clock is asked only when there is something to wait for.
-            self.fill(*deadline.get_or_insert_with(|| Instant::now() + patience.min(FOR_EVER)))?;
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience.min(FOR_EVER));
+            self.inbox.fill(&self.socket, Some(deadline))?;
         }
-    }
-
-    /// Receives a datagram of the kernel's.
-    fn fill(&mut self, deadline: Instant) -> Result<(), Fault> {
-        loop {
-            let datagram = self.socket.receive(&mut self.buffer, deadline)?;
-            if !datagram.from_kernel {
-                // Somebody who never stops sending must not keep us for ever.
-                match Instant::now() < deadline {
-                    true => continue,
-                    false => return Err(Fault::TimedOut),
-                }
-            }
-            if datagram.truncated {
-                return Err(Malformed::new("datagram", "longer than the receive buffer").into());
-            }
-            self.unread = 0..datagram.len.min(self.buffer.len());
-            return Ok(());
-        }
-    }
-
-    /// The next message of the datagram at hand.
-    fn next_in_buffer(&mut self) -> Result<Option<Header>, Fault> {
-        let Range { start, end } = self.unread;
-        let rest = self.buffer.get(start..end).unwrap_or_default();
-        let Some(header) = Header::read(rest, start) else {
-            self.unread = 0..0;
-            return match rest.len() {
-                0 => Ok(None),
-                _ => Err(Malformed::new("netlink header", "length outside its datagram").into()),
-            };
-        };
-        self.unread.start = end.min(start + aligned(header.range.len()));
-        Ok(Some(header))
     }
 
     /// What a message says, if anything.
@@ -268,7 +236,7 @@ impl Link {
         match self.replacement() {
             Some(socket) => {
                 self.socket = socket;
-                self.unread = 0..0;
+                self.inbox.clear();
                 self.unfinished = None;
                 self.disturbed = false;
                 Ok(())
@@ -310,14 +278,14 @@ impl Link {
         // Somebody who never stops sending must not keep us for ever.
         let enough = self.patience.max(Duration::from_millis(10));
         while now.elapsed() < enough {
-            match self.socket.receive(&mut self.buffer, now) {
-                Ok(_) => {}
+            match self.inbox.throw_away(&self.socket) {
+                Ok(()) => {}
                 // Known already.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
                 Err(_) => break,
             }
         }
-        self.unread = 0..0;
+        self.inbox.clear();
         self.disturbed = false;
     }
 }

@@ -16,11 +16,21 @@ pub(super) struct Datagram {
     pub(super) from_kernel: bool,
     /// Whether it was longer than the buffer.
     pub(super) truncated: bool,
+    /// The kernel's id of the namespace that it came from, when that is not the socket's own.
+    pub(super) namespace: Option<i32>,
+}
+
+/// The state of a receive queue.
+pub(super) struct Memory {
+    /// Bytes that are waiting, as the kernel counts.
+    pub(super) queued: u32,
+    /// Messages that could not be queued, since the socket was opened; wraps around.
+    pub(super) drops: u32,
 }
 
 /// A bound netfilter netlink socket, close-on-exec, with the kernel's extended answers switched on.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     fd: OwnedFd,
     port: u32,
 }
@@ -68,16 +78,40 @@ impl Socket {
     }
 
     /// The receive buffer in bytes, as the kernel counts: twice what was asked for.
-    pub(super) fn receive_buffer(&self) -> io::Result<usize> {
+    pub(crate) fn receive_buffer(&self) -> io::Result<usize> {
         let size: libc::c_int = self.option(libc::SOL_SOCKET, libc::SO_RCVBUF, 0)?;
         Ok(usize::try_from(size).unwrap_or(0))
     }
 
     /// Asks for a receive buffer: past `net.core.rmem_max` where the caller may, else up to it.
-    pub(super) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
+    pub(crate) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
         let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
         self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
             .or_else(|_| self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
+    }
+
+    /// Asks for messages to a multicast group.
+    pub(crate) fn join(&self, group: libc::c_int) -> io::Result<()> {
+        self.set_option(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group)
+    }
+
+    /// Makes the kernel take a message that it cannot queue here for undelivered, and lets it not
+    /// report an overrun here.
+    pub(crate) fn set_reliable(&self) -> io::Result<()> {
+        self.set_option(libc::SOL_NETLINK, libc::NETLINK_BROADCAST_ERROR, 1)?;
+        self.set_option(libc::SOL_NETLINK, libc::NETLINK_NO_ENOBUFS, 1)
+    }
+
+    /// Asks for multicast messages from other network namespaces too.
+    pub(crate) fn listen_all_namespaces(&self) -> io::Result<()> {
+        self.set_option(libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID, 1)
+    }
+
+    /// The state of the receive queue (Linux 4.12).
+    pub(super) fn memory(&self) -> io::Result<Memory> {
+        let [queued, _, _, _, _, _, _, _, drops] =
+            self.option(libc::SOL_SOCKET, libc::SO_MEMINFO, [0u32; 9])?;
+        Ok(Memory { queued, drops })
     }
 
     /// Sends one datagram to the kernel, whole.
@@ -105,8 +139,8 @@ impl Socket {
         }
     }
 
-    /// Receives one datagram, waiting until `deadline` at the latest (`WouldBlock` then).
-    pub(super) fn receive(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<Datagram> {
+    /// Receives one datagram, waiting until `deadline` at the latest (`WouldBlock` then), or for ever.
+    pub(super) fn receive(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<Datagram> {
         loop {
             match self.receive_now(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(deadline)?,
@@ -118,6 +152,7 @@ impl Socket {
 
     fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
         let mut sender = kernel_address();
+        let mut control = [0u64; 4];
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
         // SAFETY: msghdr is a plain C struct, for which all zeroes is valid: no name, no data.
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -125,25 +160,30 @@ impl Socket {
         header.msg_namelen = size_of_val(&sender) as libc::socklen_t;
         header.msg_iov = &raw mut part;
         header.msg_iovlen = 1;
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = size_of_val(&control) as _;
         // SAFETY: the header points to live locals and to `buffer`, each with its own size, which
         // recvmsg(2) does not write past.
-        let len = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
+        let len = check(unsafe {
+            libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC)
+        })?;
         Ok(Datagram {
-            len: check(len)? as usize,
+            len: len as usize,
             from_kernel: header.msg_namelen as usize == size_of_val(&sender) && sender.nl_pid == 0,
             truncated: header.msg_flags & libc::MSG_TRUNC != 0,
+            namespace: namespace_in(&control, header.msg_controllen as usize),
         })
     }
 
     /// Waits until there is something to receive; `WouldBlock` when there is nothing by `deadline`.
-    fn wait(&self, deadline: Instant) -> io::Result<()> {
+    fn wait(&self, deadline: Option<Instant>) -> io::Result<()> {
         let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // One millisecond more than what is left, so that the last wait does not spin.
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left == Duration::ZERO {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let millis = libc::c_int::try_from(left.as_millis() + 1).unwrap_or(libc::c_int::MAX);
+        let millis = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            None => -1,
+            Some(Duration::ZERO) => return Err(io::ErrorKind::WouldBlock.into()),
+            // One millisecond more than what is left, so that the last wait does not spin.
+            Some(left) => libc::c_int::try_from(left.as_millis() + 1).unwrap_or(libc::c_int::MAX),
+        };
         // SAFETY: one live pollfd, and the count says one.
         match check(unsafe { libc::poll(&raw mut poll, 1, millis) }) {
             Ok(_) => Ok(()),
@@ -159,10 +199,10 @@ impl Socket {
         Ok(())
     }
 
-    /// An option whose value is the integer type `T`.
+    /// An option whose value is the integer type `T`, or several of one.
     fn option<T: Integer>(&self, level: libc::c_int, name: libc::c_int, mut value: T) -> io::Result<T> {
         let mut len = size_of::<T>() as libc::socklen_t;
-        // SAFETY: the value is a live integer, for which any bytes are valid, and `len` its size,
+        // SAFETY: the value is live and of integers, for which any bytes are valid, and `len` its size,
         // which getsockopt(2) does not write past.
         check(unsafe {
             libc::getsockopt(self.fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len)
@@ -181,6 +221,21 @@ impl AsFd for Socket {
 trait Integer {}
 impl Integer for libc::c_int {}
 impl Integer for u64 {}
+impl<const N: usize> Integer for [u32; N] {}
+
+/// The namespace id in the control data of a datagram, the only kind that these sockets ask for.
+fn namespace_in(control: &[u64; 4], len: usize) -> Option<i32> {
+    /// `cmsg_len`, as long as a pointer, then level and type.
+    const HEADER: usize = size_of::<usize>() + 8;
+    let bytes = control.map(u64::to_ne_bytes);
+    let bytes = bytes.as_flattened().get(..len)?;
+    let int = |at: usize| Some(i32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (level, kind) = (int(HEADER - 8)?, int(HEADER - 4)?);
+    match (level, kind) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID) {
+        true => int(HEADER),
+        false => None,
+    }
+}
 
 /// The kernel's end of every netlink socket: port id 0.
 fn kernel_address() -> libc::sockaddr_nl {
@@ -195,5 +250,29 @@ fn check<T: PartialOrd + From<i8>>(result: T) -> io::Result<T> {
     match result < T::from(0) {
         true => Err(io::Error::last_os_error()),
         false => Ok(result),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_id_is_read_from_control_data_and_nothing_else() {
+        let data = |level: i32, kind: i32, id: i32| {
+            let len = size_of::<usize>() + 12;
+            let mut bytes = len.to_ne_bytes().to_vec();
+            bytes.extend([level, kind, id].map(i32::to_ne_bytes).concat());
+            bytes.resize(32, 0);
+            let word = |word: usize| std::array::from_fn(|byte| bytes[8 * word + byte]);
+            ([0, 1, 2, 3].map(|at| u64::from_ne_bytes(word(at))), len)
+        };
+        let (control, len) = data(libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID, 5);
+        assert_eq!(namespace_in(&control, len), Some(5));
+        assert_eq!(namespace_in(&control, len - 1), None);
+        assert_eq!(namespace_in(&control, 0), None);
+        assert_eq!(namespace_in(&control, 33), None);
+        let (control, len) = data(libc::SOL_SOCKET, libc::NETLINK_LISTEN_ALL_NSID, 5);
+        assert_eq!(namespace_in(&control, len), None);
     }
 }

@@ -59,6 +59,13 @@ pub fn sysctl(name: &str, value: &str) {
     fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
 }
 
+/// Reads a number of connection tracking in this namespace.
+pub fn read_sysctl(name: &str) -> u64 {
+    let path = format!("/proc/sys/net/netfilter/{name}");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.trim().parse().unwrap_or_else(|error| panic!("{path}: {text}: {error}"))
+}
+
 /// Runs a program in this namespace; it must succeed.
 pub fn run(program: &str, args: &[&str]) -> Output {
     let output = Command::new(program)

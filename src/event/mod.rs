@@ -1,0 +1,272 @@
+//! Events: what happens to the table, as it happens.
+
+mod builder;
+
+use std::iter::FusedIterator;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+pub use builder::{EventsBuilder, Groups};
+
+use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::flow::Flow;
+use crate::wire::attr::Malformed;
+use crate::wire::link::Fault;
+use crate::wire::monitor::{Message, Monitor, Notice};
+use crate::wire::{decode, uapi};
+
+/// A stream of events, in the order in which the kernel sent them.
+///
+/// As an iterator it waits for each event and does not end: a loss of events is an
+/// [`Event::Overrun`], a message that cannot be understood an [`Error::Malformed`], and the stream
+/// goes on after both. Only when the socket itself fails ([`Error::System`]) is that the last item. A
+/// signal does not end a wait; a program that has to see signals uses
+/// [`next_before`](Self::next_before), or waits by itself on the descriptor ([`AsFd`]) and reads with
+/// [`try_next`](Self::try_next).
+///
+/// ```no_run
+/// use netfilter_conntrack::{Event, EventKind, Events, Groups};
+///
+/// for event in Events::builder().groups(Groups::FLOWS).receive_buffer(8 << 20).open()? {
+///     match event? {
+///         Event::Flow(change) if change.kind == EventKind::Destroy => println!("gone: {}", change.entry.original),
+///         Event::Flow(change) => println!("{:?}: {}", change.kind, change.entry.original),
+///         Event::Overrun { lost } => println!("{lost:?} events were lost: read the table again"),
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), netfilter_conntrack::Error>(())
+/// ```
+///
+/// # What the kernel sends
+///
+/// - Events of what happens in the one network namespace, or in
+///   [all that it knows](EventsBuilder::all_namespaces).
+/// - An update that packets caused has what changed, one that a request caused all that a request can
+///   change. Counters, start and stop times come with the destruction of a flow, where the namespace
+///   keeps them (`net.netfilter.nf_conntrack_acct`, `nf_conntrack_timestamp`).
+/// - With `net.netfilter.nf_conntrack_events` at 2, the default, a flow that began while nobody
+///   listened, in any network namespace of the machine, sends no event ever, not even when it is
+///   destroyed. With 1 every flow sends events, with 0 none does.
+///
+/// # Losing events
+///
+/// Events wait in the receive buffer. One takes about 1,280 bytes of it, so the usual buffer holds
+/// some 160 and one of 8 MiB some 13,000. When it is full the kernel throws events away until the
+/// program has read everything; then comes an [`Event::Overrun`] and the stream goes on. Whoever keeps
+/// a copy of the table reads the table again then.
+#[derive(Debug)]
+pub struct Events {
+    monitor: Monitor,
+    overruns: u64,
+    /// The socket failed: there is nothing more to read.
+    failed: bool,
+}
+
+/// One item of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly all events are of flows; a box for each costs more")]
+pub enum Event {
+    /// A flow was created, changed or destroyed.
+    Flow(Change<Flow>),
+    /// The receive buffer was full and events were lost.
+    ///
+    /// It comes when everything that was queued before the loss has been read: all items after it
+    /// happened after the loss. So a table read after it, with the later items applied, is up to date.
+    /// (The kernel reports a loss earlier than that; the report is held back.)
+    #[doc(alias = "ENOBUFS")]
+    Overrun {
+        /// How many events were lost since the last overrun, by the kernel's count. `None` on kernels
+        /// before 4.12, which do not say.
+        lost: Option<u32>,
+    },
+}
+
+/// What happened to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// It was created.
+    #[doc(alias = "NFCT_T_NEW")]
+    New,
+    /// Something about it changed.
+    #[doc(alias = "NFCT_T_UPDATE")]
+    Update,
+    /// It was removed: by a request, because its time was over, or to make room.
+    #[doc(alias = "NFCT_T_DESTROY")]
+    Destroy,
+}
+
+/// An event of an entry: what happened, to which, and because of whom.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Change<T> {
+    /// What happened.
+    pub kind: EventKind,
+    /// The entry, as far as the event describes it.
+    pub entry: T,
+    /// The netlink port id of the socket whose request caused the event, such as
+    /// [`Handle::port_id`](crate::Handle::port_id); 0 when packets or the passing of time did.
+    #[doc(alias = "nlmsg_pid")]
+    pub port_id: u32,
+    /// The network namespace that the entry is in, by the id that the listener's namespace has for it
+    /// (as `ip netns list-id` shows); `None` for the listener's own. Others come only with
+    /// [`all_namespaces`](EventsBuilder::all_namespaces).
+    pub namespace: Option<i32>,
+}
+
+impl Events {
+    /// Starts to describe a stream; [`open`](EventsBuilder::open) opens it.
+    pub fn builder<'f>() -> EventsBuilder<'f> {
+        EventsBuilder::default()
+    }
+
+    /// The next event if one is queued. `None` means that nothing was queued at the moment: the stream
+    /// has not ended. (After [`Error::System`] it has.)
+    ///
+    /// With a descriptor that became readable, this is to be called until it returns `None`.
+    pub fn try_next(&mut self) -> Option<Result<Event>> {
+        self.next_before(Instant::now())
+    }
+
+    /// The next event, or `None` when there was none by `deadline`.
+    pub fn next_before(&mut self, deadline: Instant) -> Option<Result<Event>> {
+        self.wait(Some(deadline))
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Event>> {
+        while !self.failed {
+            let failure = || Failure::new(Operation::Listen, Object::Events);
+            match self.monitor.next(deadline) {
+                Ok(Notice::Overrun { lost }) => {
+                    self.overruns += 1;
+                    return Some(Ok(Event::Overrun { lost }));
+                }
+                Ok(Notice::Message(message)) => {
+                    match event(&message, self.monitor.bytes(message.range.clone())) {
+                        Ok(Some(event)) => return Some(Ok(event)),
+                        Ok(None) => {}
+                        Err(malformed) => {
+                            return Some(Err(Error::Malformed { failure: failure(), malformed }));
+                        }
+                    }
+                }
+                Err(Fault::TimedOut) => return None,
+                Err(fault) => {
+                    self.failed = matches!(fault, Fault::Io(_));
+                    return Some(Err(fault.during(failure())));
+                }
+            }
+        }
+        None
+    }
+
+    /// How often the receive buffer was full: the number of [`Event::Overrun`] items so far.
+    #[must_use]
+    pub fn overruns(&self) -> u64 {
+        self.overruns
+    }
+
+    /// How many messages the kernel could not put into the receive buffer, since the stream was
+    /// opened, whether it was reported already or not; the count wraps around. `None` on kernels
+    /// before 4.12.
+    ///
+    /// A [reliable](EventsBuilder::reliable) stream has no other sign of a full buffer.
+    #[must_use]
+    pub fn undelivered(&self) -> Option<u32> {
+        self.monitor.undelivered()
+    }
+
+    /// The size of the receive buffer in bytes as the kernel counts: twice what was
+    /// [asked for](EventsBuilder::receive_buffer), when it was granted in full.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the kernel does not say.
+    pub fn receive_buffer(&self) -> Result<usize> {
+        self.monitor
+            .socket()
+            .receive_buffer()
+            .map_err(|error| Error::System(Failure::new(Operation::Listen, Object::Events).with_io(&error)))
+    }
+}
+
+/// The event in a message; none in one of a kind that this version does not know.
+fn event(message: &Message, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
+    let Some(kind) = kind(message) else { return Ok(None) };
+    let (port_id, namespace) = (message.port, message.namespace);
+    match message.kind & 0xff00 {
+        uapi::SUBSYS_CTNETLINK => {
+            let entry = decode::flow(bytes)?;
+            Ok(Some(Event::Flow(Change { kind, entry, port_id, namespace })))
+        }
+        // JOIN: expectations are decoded here, into `Event::Expectation(Change<Expectation>)`.
+        uapi::SUBSYS_CTNETLINK_EXP => Ok(None),
+        _ => Ok(None),
+    }
+}
+
+/// Tells what happened by type and flags: a new entry and an update have the same type.
+fn kind(message: &Message) -> Option<EventKind> {
+    const NEW: u16 = uapi::CT_NEW & 0xff;
+    const DELETE: u16 = uapi::CT_DELETE & 0xff;
+    let created = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+    match message.kind & 0xff {
+        NEW if message.flags & created != 0 => Some(EventKind::New),
+        NEW => Some(EventKind::Update),
+        DELETE => Some(EventKind::Destroy),
+        _ => None,
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Result<Event>> {
+        self.wait(None)
+    }
+}
+
+impl FusedIterator for Events {}
+
+/// The socket, to wait on. It is ready for reading when events are queued, and has an error (`POLLERR`)
+/// when some were lost. Reading from it takes events away from the stream.
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.monitor.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, flags: i32) -> Message {
+        Message { range: 0..0, kind, flags: flags as u16, port: 7, namespace: None }
+    }
+
+    #[test]
+    fn new_and_changed_entries_differ_by_flags() {
+        let (create, excl) = (libc::NLM_F_CREATE, libc::NLM_F_EXCL);
+        for (kind_of, flags, expected) in [
+            (uapi::CT_NEW, create | excl, Some(EventKind::New)),
+            (uapi::CT_NEW, create, Some(EventKind::New)),
+            (uapi::CT_NEW, 0, Some(EventKind::Update)),
+            (uapi::CT_DELETE, 0, Some(EventKind::Destroy)),
+            (uapi::CT_GET, 0, None),
+        ] {
+            assert_eq!(kind(&message(kind_of, flags)), expected, "{kind_of:#x} {flags:#x}");
+        }
+    }
+
+    #[test]
+    fn messages_are_events_malformed_or_of_no_concern() {
+        let headers = [0; 20];
+        let malformed = event(&message(uapi::CT_NEW, 0), &headers).expect_err("no tuple");
+        assert_eq!(malformed.to_string(), "malformed CTA_TUPLE_ORIG: missing");
+        assert!(event(&message(uapi::CT_DELETE, 0), &headers[..19]).is_err());
+        // Statistics of connection tracking, and something of nftables.
+        for unknown in [uapi::CT_GET_STATS, 10 << 8] {
+            assert_eq!(event(&message(unknown, 0), &headers), Ok(None));
+        }
+    }
+}

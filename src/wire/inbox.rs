@@ -1,0 +1,136 @@
+//! Received datagrams, and the messages in them.
+
+use std::io;
+use std::ops::Range;
+use std::time::Instant;
+
+use super::answer::Header;
+use super::attr::{Malformed, aligned};
+use super::link::Fault;
+use super::socket::Socket;
+
+/// The kernel fills dumps in pieces of at most this size, whatever the reader offers; a datagram with
+/// an event is much smaller.
+const BUFFER: usize = 32 << 10;
+/// How many datagrams of foreign senders are passed over although the deadline is over: somebody who
+/// never stops sending must not keep us for ever.
+const FOREIGNERS: u32 = 64;
+
+/// The datagram at hand.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    buffer: Box<[u8]>,
+    /// What of the buffer has not been looked at.
+    unread: Range<usize>,
+    /// The namespace that the datagram came from, where the kernel said so.
+    namespace: Option<i32>,
+}
+
+impl Inbox {
+    pub(super) fn new() -> Self {
+        Self { buffer: vec![0; BUFFER].into(), unread: 0..0, namespace: None }
+    }
+
+    /// The bytes of a message, headers included; valid until the next receive.
+    pub(super) fn bytes(&self, message: Range<usize>) -> &[u8] {
+        self.buffer.get(message).unwrap_or_default()
+    }
+
+    /// The namespace that the datagram at hand came from.
+    pub(super) fn namespace(&self) -> Option<i32> {
+        self.namespace
+    }
+
+    /// Throws away what has not been looked at.
+    pub(super) fn clear(&mut self) {
+        self.unread = 0..0;
+    }
+
+    /// Receives a datagram of the kernel's, waiting until `deadline` at the latest, or for ever.
+    pub(super) fn fill(&mut self, socket: &Socket, deadline: Option<Instant>) -> Result<(), Fault> {
+        let mut foreigners = 0;
+        loop {
+            let datagram = socket.receive(&mut self.buffer, deadline)?;
+            if !datagram.from_kernel {
+                foreigners += 1;
+                let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                match over && foreigners >= FOREIGNERS {
+                    true => return Err(Fault::TimedOut),
+                    false => continue,
+                }
+            }
+            if datagram.truncated {
+                return Err(Malformed::new("datagram", "longer than the receive buffer").into());
+            }
+            self.unread = 0..datagram.len.min(self.buffer.len());
+            self.namespace = datagram.namespace;
+            return Ok(());
+        }
+    }
+
+    /// Receives a datagram of anybody's, if one is queued, and forgets it.
+    pub(super) fn throw_away(&mut self, socket: &Socket) -> io::Result<()> {
+        self.clear();
+        socket.receive(&mut self.buffer, Some(Instant::now())).map(drop)
+    }
+
+    /// The next message of the datagram at hand.
+    pub(super) fn next(&mut self) -> Result<Option<Header>, Malformed> {
+        let Range { start, end } = self.unread;
+        let rest = self.buffer.get(start..end).unwrap_or_default();
+        let Some(header) = Header::read(rest, start) else {
+            let nothing_left = rest.is_empty();
+            self.clear();
+            return match nothing_left {
+                true => Ok(None),
+                false => Err(Malformed::new("netlink header", "length outside its datagram")),
+            };
+        };
+        self.unread.start = end.min(start + aligned(header.range.len()));
+        Ok(Some(header))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(bytes: &[u8]) -> Inbox {
+        let mut inbox = Inbox::new();
+        inbox.buffer[..bytes.len()].copy_from_slice(bytes);
+        inbox.unread = 0..bytes.len();
+        inbox
+    }
+
+    /// A header that claims `len` bytes, and `body` bytes behind it.
+    fn message(len: u32, body: usize) -> Vec<u8> {
+        let mut bytes = len.to_ne_bytes().to_vec();
+        bytes.extend([2, 1, 0, 6]);
+        bytes.extend(7u32.to_ne_bytes());
+        bytes.extend(9u32.to_ne_bytes());
+        bytes.extend(vec![0; body]);
+        bytes
+    }
+
+    #[test]
+    fn messages_are_found_one_after_the_other() {
+        // The second begins where the padding of the first ends; that of the last may be missing.
+        let mut inbox = with(&[message(17, 4), message(18, 2)].concat());
+        let first = inbox.next().expect("a message").expect("a message");
+        assert_eq!((first.range, first.kind, first.flags), (0..17, 0x102, 0x600));
+        assert_eq!((first.seq, first.port), (7, 9));
+        let second = inbox.next().expect("a message").expect("a message");
+        assert_eq!(second.range, 20..38);
+        assert!(inbox.next().expect("the end").is_none());
+        assert!(inbox.next().expect("still the end").is_none());
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_ends_the_datagram() {
+        for bytes in [message(15, 4), message(21, 4), message(0, 4), message(u32::MAX, 4), vec![20, 0, 0]] {
+            let mut inbox = with(&bytes);
+            assert!(inbox.next().is_err(), "{bytes:?}");
+            assert!(inbox.next().expect("the end").is_none(), "goes on with the next datagram");
+        }
+    }
+}

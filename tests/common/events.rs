@@ -1,0 +1,105 @@
+//! Listening, for tests.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use netfilter_conntrack::{Change, Event, EventKind, Events, Flow};
+
+/// How long to wait for an event that must come.
+pub fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+/// The next item, which must come soon.
+pub fn next(events: &mut Events) -> Event {
+    events.next_before(soon()).expect("an event").expect("a good event")
+}
+
+/// The next item, which must be of a flow.
+pub fn next_flow(events: &mut Events) -> Change<Flow> {
+    match next(events) {
+        Event::Flow(change) => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All items that are queued.
+pub fn queued(events: &mut Events) -> Vec<Event> {
+    std::iter::from_fn(|| events.try_next()).map(|event| event.expect("a good event")).collect()
+}
+
+/// What happened to which flow, of all events that are queued.
+pub fn changes(events: &mut Events) -> Vec<(EventKind, String)> {
+    let change = |event| match event {
+        Event::Flow(change) => (change.kind, change.entry.key().to_string()),
+        other => panic!("{other:?}"),
+    };
+    queued(events).into_iter().map(change).collect()
+}
+
+/// Whether there is something to read, within a time in milliseconds.
+pub fn readable(events: &Events, millis: i32) -> bool {
+    let mut poll = libc::pollfd { fd: events.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one live pollfd.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, millis) };
+    assert!(ready >= 0, "{}", std::io::Error::last_os_error());
+    poll.revents & libc::POLLIN != 0
+}
+
+/// A message that says what the kernel says when a flow was destroyed.
+pub fn forged_event() -> Vec<u8> {
+    let mut message = vec![0; 20];
+    message[..4].copy_from_slice(&20u32.to_ne_bytes());
+    message[4..6].copy_from_slice(&0x102u16.to_ne_bytes());
+    message[16] = 2;
+    message
+}
+
+/// Sends bytes from a netlink socket of our own to that of the stream.
+pub fn send_to(events: &Events, bytes: &[u8]) {
+    // SAFETY: socket(2) takes no pointers.
+    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER) };
+    assert!(fd >= 0);
+    // SAFETY: the descriptor is open and owned by nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: a plain C struct, for which all zeroes is valid.
+    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: live locals; at most `len` bytes are written.
+    let named =
+        unsafe { libc::getsockname(events.as_fd().as_raw_fd(), (&raw mut address).cast(), &raw mut len) };
+    assert_eq!(named, 0);
+    // SAFETY: a live buffer and a live address, each with its length.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            0,
+            (&raw const address).cast(),
+            len,
+        )
+    };
+    assert_eq!(sent, bytes.len() as isize, "{}", std::io::Error::last_os_error());
+}
+
+/// Takes all capabilities from the test's thread, for good.
+pub fn drop_rights() {
+    /// `_LINUX_CAPABILITY_VERSION_3`, and 0 for the calling thread.
+    const HEADER: [u32; 2] = [0x2008_0522, 0];
+    /// Effective, permitted and inheritable, twice 32 bits each.
+    const NONE: [u32; 6] = [0; 6];
+    // SAFETY: both pointers are to as much as version 3 of the structures has; only the calling thread
+    // changes.
+    let result = unsafe { libc::syscall(libc::SYS_capset, HEADER.as_ptr(), NONE.as_ptr()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// The number of a flow made by `numbered`.
+pub fn number_of(flow: &Flow) -> u32 {
+    let std::net::IpAddr::V4(src) = flow.original.src() else { panic!("{flow:?}") };
+    let [_, a, b, c] = src.octets();
+    let port = flow.original.ports().expect("ports").src;
+    u32::from_be_bytes([a - 1, b, c, (port - 1024) as u8])
+}
