@@ -23,8 +23,9 @@ use std::fmt;
 
 use crate::direction::Direction;
 use crate::error::Result;
+use crate::event::EventKind;
 use crate::flow::{Flow, Purpose};
-use crate::object::{Conntrack, MessageBuf, MessageType, ObjectError, attr};
+use crate::object::{Conntrack, MessageBuf, ObjectError, attr};
 use crate::proto::Family;
 use crate::tuple::Key;
 use crate::wire::attr::{Malformed, aligned};
@@ -206,7 +207,7 @@ fn of_family(flow: Flow, family: u8) -> Result<Flow, Malformed> {
     }
 }
 
-impl MessageType {
+impl EventKind {
     /// What a netlink message of the kernel reports. An entry of a listing counts as an update.
     ///
     /// # Errors
@@ -215,13 +216,9 @@ impl MessageType {
         let [_, _, _, _, t0, t1, f0, f1, ..] = *message else {
             return Err(Malformed::new("nlmsghdr", "cut short"));
         };
-        const MADE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
-        match u16::from_ne_bytes([t0, t1]) {
-            uapi::CT_NEW if u16::from_ne_bytes([f0, f1]) & MADE != 0 => Ok(Self::New),
-            uapi::CT_NEW => Ok(Self::Update),
-            uapi::CT_DELETE => Ok(Self::Destroy),
-            _ => Err(Malformed::new("nlmsg_type", "neither new nor delete")),
-        }
+        let (kind, flags) = (u16::from_ne_bytes([t0, t1]), u16::from_ne_bytes([f0, f1]));
+        let kind = if kind & 0xff00 == uapi::SUBSYS_CTNETLINK { Self::of(kind, flags) } else { None };
+        kind.ok_or(Malformed::new("nlmsg_type", "neither new nor delete"))
     }
 }
 
@@ -297,7 +294,7 @@ mod tests {
         assert_eq!(Flow::from_message(message.as_bytes()), Ok(flow()));
         assert_eq!(Flow::from_attributes(message.attributes(), Family::Ipv4), Ok(flow()));
         assert!(Flow::from_attributes(message.attributes(), Family::Ipv6).is_err());
-        assert_eq!(MessageType::of_message(message.as_ref()), Ok(MessageType::New));
+        assert_eq!(EventKind::of_message(message.as_ref()), Ok(EventKind::New));
         let ct = Conntrack::try_from(&flow()).unwrap();
         assert_eq!(Message::for_object(Request::Create, &ct).unwrap().as_bytes(), message.as_bytes());
     }

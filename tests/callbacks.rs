@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use common::{all, flow, ip, numbered, tcp, udp};
-use netfilter_conntrack::object::{Change, Conntrack, ObjectError, Session, attr};
+use netfilter_conntrack::object::{Command, Conntrack, ObjectError, Session, attr};
 use netfilter_conntrack::{
     Error, Family, Flow, Handle, Layer4, Namespace, PerDirection, Protocol, SctpState, Status, TcpState,
     Tuple,
@@ -241,20 +241,20 @@ fn a_change_can_be_sent_now_and_judged_later() {
     let mut handle = require_kernel!();
     let mut session = Session::open().expect("a session");
     let ct = complete(udp("10.0.0.1:5000", "10.0.0.2:53"));
-    let pending = session.send(Change::Create, &ct).expect("sent");
+    let pending = session.send(Command::Create, &ct).expect("sent");
     let mut poll = libc::pollfd { fd: pending.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one live pollfd, and the count says one.
     assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 5000) }, 1);
     pending.finish().expect("created");
     assert_eq!(all(&mut handle).len(), 1);
-    let again = session.send(Change::Create, &ct).expect("sent").finish();
+    let again = session.send(Command::Create, &ct).expect("sent").finish();
     assert!(matches!(again, Err(Error::Exists(_))), "{again:?}");
-    assert!(matches!(session.send(Change::Destroy, &Conntrack::new().unwrap()), Err(Error::Object(_))));
-    session.send(Change::Update, &ct).expect("sent").finish().expect("updated");
-    session.send(Change::CreateOrUpdate, &ct).expect("sent").finish().expect("updated");
+    assert!(matches!(session.send(Command::Destroy, &Conntrack::new().unwrap()), Err(Error::Object(_))));
+    session.send(Command::Update, &ct).expect("sent").finish().expect("updated");
+    session.send(Command::CreateOrUpdate, &ct).expect("sent").finish().expect("updated");
 
     // A verdict that nobody fetched would be that of the next query.
-    drop(session.send(Change::Destroy, &ct).expect("sent"));
+    drop(session.send(Command::Destroy, &ct).expect("sent"));
     assert!(matches!(session.create(&ct), Err(Error::OutOfStep(_))));
     session.reopen().expect("reopened");
     assert!(matches!(session.destroy(&ct), Err(Error::NotFound(_))));

@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use common::{flow, numbered, udp};
-use netfilter_conntrack::object::{EventType, Subscription, attr};
-use netfilter_conntrack::{Error, Handle};
+use netfilter_conntrack::object::{Subscription, attr};
+use netfilter_conntrack::{Error, EventKind, Handle};
 
 /// Subscribed, and not patient: what a test waits for has been sent already.
-fn subscribe(types: &[EventType]) -> Subscription {
+fn subscribe(types: &[EventKind]) -> Subscription {
     let mut events = Subscription::open(types.iter().copied()).expect("a subscription");
     events.set_timeout(Duration::from_millis(200)).expect("set");
     events
@@ -26,7 +26,7 @@ fn live_and_die(handle: &mut Handle) {
     handle.delete(&flow).expect("deleted");
 }
 
-fn types(events: &mut Subscription) -> Vec<(EventType, Option<u32>)> {
+fn types(events: &mut Subscription) -> Vec<(EventKind, Option<u32>)> {
     let mut types = Vec::new();
     let quiet = events.catch(|kind, ct| {
         types.push((kind, ct.get(attr::MARK)));
@@ -39,11 +39,11 @@ fn types(events: &mut Subscription) -> Vec<(EventType, Option<u32>)> {
 #[test]
 fn events_of_the_types_asked_for_arrive_in_order() {
     let mut handle = require_kernel!();
-    let mut every = subscribe(&EventType::ALL);
-    let mut last = subscribe(&[EventType::Destroy]);
+    let mut every = subscribe(&EventKind::ALL);
+    let mut last = subscribe(&[EventKind::Destroy]);
     let mut none = subscribe(&[]);
     live_and_die(&mut handle);
-    let [new, update, destroy] = EventType::ALL;
+    let [new, update, destroy] = EventKind::ALL;
     assert_eq!(types(&mut every), [(new, Some(1)), (update, Some(2)), (destroy, Some(2))]);
     assert_eq!(types(&mut last), [(destroy, Some(2))]);
     assert_eq!(types(&mut none), []);
@@ -52,7 +52,7 @@ fn events_of_the_types_asked_for_arrive_in_order() {
 #[test]
 fn a_break_stops_at_once_and_loses_nothing() {
     let mut handle = require_kernel!();
-    let mut events = subscribe(&[EventType::New]);
+    let mut events = subscribe(&[EventKind::New]);
     (0..50).for_each(|number| handle.create(&numbered(number)).expect("created"));
     let mut kept = Vec::new();
     while let ControlFlow::Break(ct) =
@@ -69,19 +69,19 @@ fn a_break_stops_at_once_and_loses_nothing() {
 #[test]
 fn a_panic_goes_on_in_the_caller_and_loses_only_its_event() {
     let mut handle = require_kernel!();
-    let mut events = subscribe(&EventType::ALL);
+    let mut events = subscribe(&EventKind::ALL);
     live_and_die(&mut handle);
     let panic = catch_unwind(AssertUnwindSafe(|| {
         events.catch(|_, _| -> ControlFlow<()> { resume_unwind(Box::new("mine")) })
     }));
     assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"mine"));
-    assert_eq!(types(&mut events), [(EventType::Update, Some(2)), (EventType::Destroy, Some(2))]);
+    assert_eq!(types(&mut events), [(EventKind::Update, Some(2)), (EventKind::Destroy, Some(2))]);
 }
 
 #[test]
 fn silence_ends_a_catch_in_time() {
     let _handle = require_kernel!();
-    let mut events = subscribe(&EventType::ALL);
+    let mut events = subscribe(&EventKind::ALL);
     let started = Instant::now();
     assert_eq!(types(&mut events), []);
     let waited = started.elapsed();
@@ -91,7 +91,7 @@ fn silence_ends_a_catch_in_time() {
 #[test]
 fn lost_events_are_told_and_later_ones_arrive() {
     let mut handle = require_kernel!();
-    let mut events = subscribe(&[EventType::New]);
+    let mut events = subscribe(&[EventKind::New]);
     // The default buffer takes some hundreds.
     (0..5000).for_each(|number| handle.create(&numbered(number)).expect("created"));
     let mut seen = 0;
@@ -103,5 +103,5 @@ fn lost_events_are_told_and_later_ones_arrive() {
     assert!(lost, "{seen} of 5000 arrived, and then: {result:?}");
     types(&mut events);
     live_and_die(&mut handle);
-    assert_eq!(types(&mut events), [(EventType::New, Some(1))]);
+    assert_eq!(types(&mut events), [(EventKind::New, Some(1))]);
 }

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use common::numbered;
-use netfilter_conntrack::Error;
-use netfilter_conntrack::object::{EventType, Session, Subscription, attr};
+use netfilter_conntrack::object::{Session, Subscription, attr};
+use netfilter_conntrack::{Error, EventKind};
 
 fn address(port: u32) -> libc::sockaddr_nl {
     // SAFETY: a plain C struct, for which all zeroes is valid.
@@ -74,7 +74,7 @@ fn a_foreign_message_is_not_parsed_and_the_session_is_out_of_step() {
 #[test]
 fn a_foreign_message_among_events_is_passed_over() {
     let mut handle = require_kernel!();
-    let mut events = Subscription::open([EventType::New]).expect("a subscription");
+    let mut events = Subscription::open([EventKind::New]).expect("a subscription");
     events.set_timeout(Duration::from_millis(200)).expect("set");
     handle.create(&numbered(1)).expect("created");
     intrude(&events);

@@ -2,6 +2,7 @@
 
 mod builder;
 
+use std::ffi::c_uint;
 use std::iter::FusedIterator;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
@@ -9,11 +10,13 @@ use std::time::Instant;
 pub use builder::{EventsBuilder, Groups};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::expectation::Expectation;
 use crate::flow::Flow;
+use crate::sys;
 use crate::wire::attr::Malformed;
 use crate::wire::link::Fault;
 use crate::wire::monitor::{Message, Monitor, Notice};
-use crate::wire::{decode, uapi};
+use crate::wire::{decode, decode_expect, uapi};
 
 /// A stream of events, in the order in which the kernel sent them.
 ///
@@ -56,6 +59,8 @@ use crate::wire::{decode, uapi};
 /// program has read everything; then comes an [`Event::Overrun`] and the stream goes on. Whoever keeps
 /// a copy of the table reads the table again then.
 #[derive(Debug)]
+#[doc(alias = "nfct_catch")]
+#[doc(alias = "nfexp_catch")]
 pub struct Events {
     monitor: Monitor,
     overruns: u64,
@@ -70,6 +75,8 @@ pub struct Events {
 pub enum Event {
     /// A flow was created, changed or destroyed.
     Flow(Change<Flow>),
+    /// An expectation was made or removed.
+    Expectation(Change<Expectation>),
     /// The receive buffer was full and events were lost.
     ///
     /// It comes when everything that was queued before the loss has been read: all items after it
@@ -95,6 +102,35 @@ pub enum EventKind {
     /// It was removed: by a request, because its time was over, or to make room.
     #[doc(alias = "NFCT_T_DESTROY")]
     Destroy,
+}
+
+impl EventKind {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::New, Self::Update, Self::Destroy];
+
+    /// The C library's number.
+    pub(crate) fn number(self) -> c_uint {
+        let number = match self {
+            Self::New => sys::NFCT_T_NEW,
+            Self::Update => sys::NFCT_T_UPDATE,
+            Self::Destroy => sys::NFCT_T_DESTROY,
+        };
+        number as c_uint
+    }
+
+    /// What type and flags of a netlink message say happened: a new entry and an update have the
+    /// same type.
+    pub(crate) fn of(kind: u16, flags: u16) -> Option<Self> {
+        const NEW: u16 = uapi::CT_NEW & 0xff;
+        const DELETE: u16 = uapi::CT_DELETE & 0xff;
+        let created = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+        match kind & 0xff {
+            NEW if flags & created != 0 => Some(Self::New),
+            NEW => Some(Self::Update),
+            DELETE => Some(Self::Destroy),
+            _ => None,
+        }
+    }
 }
 
 /// An event of an entry: what happened, to which, and because of whom.
@@ -192,29 +228,18 @@ impl Events {
 
 /// The event in a message; none in one of a kind that this version does not know.
 fn event(message: &Message, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
-    let Some(kind) = kind(message) else { return Ok(None) };
+    let Some(kind) = EventKind::of(message.kind, message.flags) else { return Ok(None) };
     let (port_id, namespace) = (message.port, message.namespace);
     match message.kind & 0xff00 {
         uapi::SUBSYS_CTNETLINK => {
             let entry = decode::flow(bytes)?;
             Ok(Some(Event::Flow(Change { kind, entry, port_id, namespace })))
         }
-        // JOIN: expectations are decoded here, into `Event::Expectation(Change<Expectation>)`.
-        uapi::SUBSYS_CTNETLINK_EXP => Ok(None),
+        uapi::SUBSYS_CTNETLINK_EXP => {
+            let entry = decode_expect::expectation(bytes)?;
+            Ok(Some(Event::Expectation(Change { kind, entry, port_id, namespace })))
+        }
         _ => Ok(None),
-    }
-}
-
-/// Tells what happened by type and flags: a new entry and an update have the same type.
-fn kind(message: &Message) -> Option<EventKind> {
-    const NEW: u16 = uapi::CT_NEW & 0xff;
-    const DELETE: u16 = uapi::CT_DELETE & 0xff;
-    let created = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
-    match message.kind & 0xff {
-        NEW if message.flags & created != 0 => Some(EventKind::New),
-        NEW => Some(EventKind::Update),
-        DELETE => Some(EventKind::Destroy),
-        _ => None,
     }
 }
 
@@ -254,7 +279,7 @@ mod tests {
             (uapi::CT_DELETE, 0, Some(EventKind::Destroy)),
             (uapi::CT_GET, 0, None),
         ] {
-            assert_eq!(kind(&message(kind_of, flags)), expected, "{kind_of:#x} {flags:#x}");
+            assert_eq!(EventKind::of(kind_of, flags as u16), expected, "{kind_of:#x} {flags:#x}");
         }
     }
 

@@ -11,7 +11,7 @@ use crate::sys;
 
 /// What can be sent without waiting for the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Change {
+pub enum Command {
     /// As [`Session::create`].
     Create,
     /// As [`Session::update`].
@@ -22,7 +22,7 @@ pub enum Change {
     Destroy,
 }
 
-impl Change {
+impl Command {
     fn query(self) -> (sys::nf_conntrack_query, Operation) {
         match self {
             Self::Create => (sys::NFCT_Q_CREATE, Operation::Create),
@@ -48,12 +48,12 @@ impl Session {
     /// for the socket to become readable in its own event loop:
     ///
     /// ```no_run
-    /// use netfilter_conntrack::object::{Change, Conntrack, Session};
+    /// use netfilter_conntrack::object::{Command, Conntrack, Session};
     /// use std::os::fd::AsFd;
     ///
     /// # let ct = Conntrack::new()?;
     /// let mut session = Session::open()?;
-    /// let pending = session.send(Change::Create, &ct)?;
+    /// let pending = session.send(Command::Create, &ct)?;
     /// let readable = pending.as_fd();
     /// // … poll …
     /// pending.finish()?;
@@ -65,7 +65,7 @@ impl Session {
     /// [`Error::OutOfStep`](crate::Error::OutOfStep); an error of sending, after which nothing is
     /// pending.
     #[doc(alias = "nfct_send")]
-    pub fn send(&mut self, change: Change, ct: &Conntrack) -> Result<Pending<'_>> {
+    pub fn send(&mut self, change: Command, ct: &Conntrack) -> Result<Pending<'_>> {
         preflight(ct)?;
         let (query, operation) = change.query();
         let failure = failure(operation, ct);
@@ -84,7 +84,7 @@ impl Pending<'_> {
     /// wait when the socket is readable.
     ///
     /// # Errors
-    /// Those of the method that [`Change`] names.
+    /// Those of the method that [`Command`] names.
     #[doc(alias = "nfct_catch")]
     pub fn finish(self) -> Result<()> {
         let Self { session, failure } = self;

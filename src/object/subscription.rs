@@ -11,42 +11,25 @@ use super::callback::Deliver;
 use super::handle::RawHandle;
 use super::session::open_failed;
 use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::event::EventKind;
 use crate::sys;
 
-/// What an event says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventType {
-    /// An entry was made.
-    #[doc(alias = "NFCT_T_NEW")]
-    New,
-    /// An entry changed.
-    #[doc(alias = "NFCT_T_UPDATE")]
-    Update,
-    /// An entry was removed.
-    #[doc(alias = "NFCT_T_DESTROY")]
-    Destroy,
+/// The multicast group that brings events of this kind.
+fn group(kind: EventKind) -> u32 {
+    match kind {
+        EventKind::New => sys::NF_NETLINK_CONNTRACK_NEW,
+        EventKind::Update => sys::NF_NETLINK_CONNTRACK_UPDATE,
+        EventKind::Destroy => sys::NF_NETLINK_CONNTRACK_DESTROY,
+    }
 }
 
-impl EventType {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::New, Self::Update, Self::Destroy];
-
-    /// The multicast group that brings these events.
-    fn group(self) -> u32 {
-        match self {
-            Self::New => sys::NF_NETLINK_CONNTRACK_NEW,
-            Self::Update => sys::NF_NETLINK_CONNTRACK_UPDATE,
-            Self::Destroy => sys::NF_NETLINK_CONNTRACK_DESTROY,
-        }
-    }
-
-    fn of(kind: sys::nf_conntrack_msg_type) -> Option<Self> {
-        match kind {
-            sys::NFCT_T_NEW => Some(Self::New),
-            sys::NFCT_T_UPDATE => Some(Self::Update),
-            sys::NFCT_T_DESTROY => Some(Self::Destroy),
-            _ => None,
-        }
+/// What the library tells a callback about.
+fn kind_of(number: sys::nf_conntrack_msg_type) -> Option<EventKind> {
+    match number {
+        sys::NFCT_T_NEW => Some(EventKind::New),
+        sys::NFCT_T_UPDATE => Some(EventKind::Update),
+        sys::NFCT_T_DESTROY => Some(EventKind::Destroy),
+        _ => None,
     }
 }
 
@@ -57,10 +40,10 @@ impl EventType {
 /// about unchecked messages holds here as well.
 ///
 /// ```no_run
-/// use netfilter_conntrack::object::{EventType, Subscription, attr};
+/// use netfilter_conntrack::{EventKind, object::{Subscription, attr}};
 /// use std::ops::ControlFlow;
 ///
-/// let mut events = Subscription::open(EventType::ALL)?;
+/// let mut events = Subscription::open(EventKind::ALL)?;
 /// let marked = events.catch(|kind, ct| match ct.get(attr::MARK) {
 ///     Some(7) => ControlFlow::Break((kind, ct.clone())),
 ///     _ => ControlFlow::Continue(()),
@@ -90,8 +73,8 @@ impl Subscription {
     /// [`Error::PermissionDenied`] without `CAP_NET_ADMIN`; [`Error::System`] when no socket can be
     /// had; [`Error::Unsupported`] when the kernel has no netfilter netlink.
     #[doc(alias = "nfct_open")]
-    pub fn open(types: impl IntoIterator<Item = EventType>) -> Result<Self> {
-        let groups = types.into_iter().fold(0, |groups, kind| groups | kind.group());
+    pub fn open(types: impl IntoIterator<Item = EventKind>) -> Result<Self> {
+        let groups = types.into_iter().fold(0, |groups, kind| groups | group(kind));
         let timeout = Self::DEFAULT_TIMEOUT;
         let handle = RawHandle::open(groups, timeout).map_err(|error| open_failed(&error))?;
         Ok(Self { handle, timeout })
@@ -116,9 +99,9 @@ impl Subscription {
     /// the subscription cannot be used:
     ///
     /// ```compile_fail,E0499
-    /// # use netfilter_conntrack::object::{EventType, Subscription};
+    /// # use netfilter_conntrack::{EventKind, object::Subscription};
     /// # use std::ops::ControlFlow;
-    /// let mut events = Subscription::open(EventType::ALL).unwrap();
+    /// let mut events = Subscription::open(EventKind::ALL).unwrap();
     /// events.catch(|_, _| {
     ///     events.catch(|_, _| ControlFlow::Break(())).unwrap();
     ///     ControlFlow::<()>::Continue(())
@@ -133,12 +116,12 @@ impl Subscription {
     #[doc(alias = "nfct_callback_register2")]
     pub fn catch<B>(
         &mut self,
-        mut each: impl FnMut(EventType, &Conntrack) -> ControlFlow<B>,
+        mut each: impl FnMut(EventKind, &Conntrack) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B>> {
         let mut value = ControlFlow::Continue(());
         let started = Instant::now();
         let mut deliver = |kind, ct: &Conntrack| {
-            let Some(kind) = EventType::of(kind) else { return ControlFlow::Continue(()) };
+            let Some(kind) = kind_of(kind) else { return ControlFlow::Continue(()) };
             value = each(kind, ct);
             if value.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
