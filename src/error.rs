@@ -78,6 +78,10 @@ pub enum Error {
         /// What was wrong with the message.
         malformed: Malformed,
     },
+    /// The C library's handle may hold the answer to an earlier query, and would take it for the
+    /// answer to this one; nothing was sent. See [`Session`](crate::object::Session#out-of-step).
+    #[error("{0}: out of step with the kernel; the session has to be reopened")]
+    OutOfStep(Failure),
     /// A system call failed that has nothing to do with connection tracking, as one does when no
     /// file descriptor is left.
     #[error("{0}")]
@@ -113,6 +117,7 @@ macro_rules! match_failure {
             | Error::Overrun(failure)
             | Error::Interrupted(failure)
             | Error::Malformed { failure, .. }
+            | Error::OutOfStep(failure)
             | Error::System(failure) => Some(failure),
             Error::InvalidInput(_) | Error::NoUnusedZone { .. } | Error::Object(_) => None,
         }
@@ -281,6 +286,8 @@ pub enum Operation {
     Flush,
     /// Listing entries.
     Dump,
+    /// Receiving events.
+    Listen,
 }
 
 impl fmt::Display for Operation {
@@ -295,6 +302,7 @@ impl fmt::Display for Operation {
             Self::Delete => "delete",
             Self::Flush => "flush",
             Self::Dump => "dump",
+            Self::Listen => "receive events from",
         })
     }
 }
@@ -364,6 +372,9 @@ pub enum InputError {
     /// Ports were given for a protocol that has none.
     #[error("{0} has no ports")]
     NoPorts(Protocol),
+    /// ICMP fields were given for a protocol that has none.
+    #[error("{0} has no ICMP fields")]
+    NoIcmp(Protocol),
     /// Ports were to be translated for a protocol for which the request cannot say so (only TCP
     /// and UDP ports are carried).
     #[error("ports of {0} cannot be translated on request, only those of TCP and UDP")]
@@ -428,6 +439,9 @@ pub enum InputError {
     /// A status filter without a bit to look at.
     #[error("a status filter needs at least one bit in its mask")]
     EmptyStatusMask,
+    /// A filter that lets everything pass, where everything has to be asked for by its own name.
+    #[error("the filter lets everything pass")]
+    EmptyFilter,
     /// A filter value with bits outside its mask matches nothing.
     #[error("the value {value:#x} has bits outside the mask {mask:#x}: nothing can match")]
     ValueOutsideMask {

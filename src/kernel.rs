@@ -11,11 +11,12 @@ use std::fs;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Release(u32, u32);
 
-/// A flush minds the family (with header version 1).
+/// A flush minds the family (with header version 1), and a mark. The mark it minded earlier already;
+/// since when is not relied upon.
 pub(crate) const FLUSH_BY_FAMILY: Release = Release(5, 3);
-/// A dump minds a status filter.
+/// A dump minds a status filter, and a flush as well.
 pub(crate) const DUMP_BY_STATUS: Release = Release(5, 17);
-/// A dump minds a zone filter (before, the attribute was parsed but not used).
+/// A dump minds a zone filter, and a flush as well (before, the attribute was parsed but not used).
 pub(crate) const DUMP_BY_ZONE: Release = Release(6, 8);
 
 impl Release {

@@ -30,6 +30,7 @@ pub mod parity {}
 mod proto;
 mod status;
 mod tuple;
+mod tuple_filter;
 pub(crate) mod wire;
 mod zone;
 
@@ -39,12 +40,13 @@ pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
 };
-pub use handle::{CpuExpectationStatistics, CpuStatistics, Dump, Entries, Fill, Handle, Outcome};
+pub use handle::{CpuExpectationStatistics, CpuStatistics, Dump, Entries, Fill, Flush, Handle, Outcome};
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};
+pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;
 pub use zone::{Zone, ZoneSet};

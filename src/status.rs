@@ -74,7 +74,7 @@ bitflags::bitflags! {
         const DATA_UNACKNOWLEDGED = 1 << 4;
         /// Its maximum acknowledgement is set.
         const MAXACK_SET = 1 << 5;
-        /// A challenge ACK was let through (RFC 5961). Not settable.
+        /// A challenge ACK was let through (RFC 5961).
         const EXP_CHALLENGE_ACK = 1 << 6;
         /// Its connection was simultaneously opened (RFC 9293, section 3.5).
         const SIMULTANEOUS_OPEN = 1 << 7;

@@ -1,10 +1,6 @@
 //! Messages for sockets of other programs: requests the kernel takes, and bytes of any kind.
 
 mod common;
-#[path = "common/raw.rs"]
-mod raw;
-#[path = "common/table.rs"]
-mod table;
 
 use std::net::IpAddr;
 
@@ -12,7 +8,8 @@ use netfilter_conntrack::message::{Message, Request};
 use netfilter_conntrack::object::{Conntrack, LabelMap, MessageType, TextFormat};
 use netfilter_conntrack::{Family, Flow};
 
-use raw::{Raw, kind, verdict};
+use common::own_socket::{Raw, kind, verdict};
+use common::table;
 
 #[test]
 fn requests_do_on_another_socket_what_they_say() {

@@ -1,10 +1,6 @@
 //! Copying parts of one object into another, which every release of the C library gets wrong.
 
 mod common;
-#[path = "common/raw.rs"]
-mod raw;
-#[path = "common/table.rs"]
-mod table;
 
 use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
@@ -13,8 +9,9 @@ use netfilter_conntrack::message::{Message, Request};
 use netfilter_conntrack::object::{Comparison, Conntrack, ObjectError, Parts, TextFormat, attr};
 use netfilter_conntrack::{Flow, Icmp, Labels, Layer4, NatTarget, PerDirection, SeqAdjust, Tuple, Zone};
 
+use common::own_socket::Raw;
+use common::table;
 use common::{flow, ip, socket, tcp};
-use raw::Raw;
 
 fn object(flow: &Flow) -> Conntrack {
     Conntrack::try_from(flow).expect("an object")

@@ -1,18 +1,15 @@
 //! Setting up one direction from the other, and telling and undoing NAT.
 
 mod common;
-#[path = "common/raw.rs"]
-mod raw;
-#[path = "common/table.rs"]
-mod table;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use netfilter_conntrack::object::{Comparison, Conntrack, ObjectError, attr};
 use netfilter_conntrack::{Flow, Icmp, Layer4, Status, Tuple, sys};
 
+use common::own_socket::Raw;
+use common::table;
 use common::{flow, ip, tcp};
-use raw::Raw;
 
 /// Every entry of a table with all kinds of NAT, as flow and as object.
 fn entries() -> Vec<(Flow, Conntrack)> {
@@ -125,9 +122,8 @@ fn marks(ct: &Conntrack) -> Vec<u32> {
 fn a_reply_set_up_has_what_the_connection_has_and_no_more() {
     let mut ct = v4_tcp();
     let by_c = ct.clone();
-    // SAFETY: the object is alive, and nothing is borrowed from it.
-    let rc = unsafe { sys::nfct_setobjopt(by_c.as_ptr(), sys::NFCT_SOPT_SETUP_REPLY) };
-    assert_eq!(rc, 0);
+    // SAFETY: the object is alive.
+    assert_eq!(unsafe { sys::nfct_setobjopt(by_c.as_ptr(), sys::NFCT_SOPT_SETUP_REPLY) }, 0);
     assert_eq!(marks(&by_c).len(), 19, "the C library marks everything");
     assert!(!ct.is_snat(), "nothing is translated without a reply");
     ct.setup_reply().expect("set up");

@@ -1,16 +1,13 @@
 //! Our own decoder against the C library's parser and getters, on entries of the kernel.
 
 mod common;
-#[path = "common/raw.rs"]
-mod raw;
-#[path = "common/table.rs"]
-mod table;
 
 use netfilter_conntrack::object::{Conntrack, MessageType, attr};
 use netfilter_conntrack::{Flow, Icmp, Layer4, Status, Tuple};
 
+use common::own_socket::Raw;
+use common::table;
 use common::{flow, ip, numbered};
-use raw::Raw;
 
 /// The flow by both ways, which must agree.
 fn by_both(message: &[u8]) -> Flow {

@@ -3,10 +3,6 @@
 //! In a program of its own, because a call of the C printer disturbs any other at the same time.
 
 mod common;
-#[path = "common/raw.rs"]
-mod raw;
-#[path = "common/table.rs"]
-mod table;
 
 use std::ffi::c_uint;
 use std::fs;
@@ -14,7 +10,8 @@ use std::fs;
 use netfilter_conntrack::object::{Conntrack, MessageType, TextFormat};
 use netfilter_conntrack::{Flow, Labels, sys};
 
-use raw::Raw;
+use common::own_socket::Raw;
+use common::table;
 
 /// What the C library prints, with room for anything.
 fn by_c(ct: &Conntrack, event: c_uint, output: c_uint, flags: c_uint) -> String {

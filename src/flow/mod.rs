@@ -61,7 +61,8 @@ pub struct Flow {
     #[doc(alias = "ATTR_STATUS")]
     pub status: Option<Status>,
     /// What is left until the entry is removed, in whole seconds. A new flow needs one. A fraction
-    /// of a second is rounded up when it is sent.
+    /// of a second is rounded up when it is sent. The kernel cuts what is more than it can count:
+    /// 2³¹ ticks, which are 24 days at 1000 ticks a second and 248 at 100.
     #[doc(alias = "ATTR_TIMEOUT")]
     pub timeout: Option<Duration>,
     /// The mark (`CONFIG_NF_CONNTRACK_MARK`). In an event it is left out when it is 0.

@@ -37,6 +37,14 @@ impl Handle {
     /// without an id is looked up first: the entry must have this tuple as its original tuple, and
     /// this zone, and its id then goes along.
     ///
+    /// There is always a tuple. A request without one empties the table, and cannot be written:
+    ///
+    /// ```compile_fail,E0277
+    /// # let mut handle = netfilter_conntrack::Handle::open()?;
+    /// handle.delete(0x1234_u32)?; // an id alone
+    /// # Ok::<(), netfilter_conntrack::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such entry, or another with the same tuple;
     /// [`Error::PermissionDenied`].

@@ -2,13 +2,14 @@
 
 use std::iter::FusedIterator;
 
+use super::filter::{Filter, filter_methods};
 use super::{Handle, refused};
-use crate::error::{Error, Failure, InputError, Object, Operation, Result};
+use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
-use crate::kernel::{self, Release};
 use crate::object::MessageBuf;
 use crate::proto::Family;
 use crate::status::Status;
+use crate::tuple_filter::TupleFilter;
 use crate::wire::link::Answer;
 use crate::wire::{decode, uapi};
 use crate::zone::Zone;
@@ -47,53 +48,10 @@ pub struct Dump<'h> {
 }
 
 impl<'h> Dump<'h> {
-    /// Only entries of this family.
-    #[doc(alias = "NFCT_FILTER_DUMP_L3NUM")]
-    pub fn family(mut self, family: Family) -> Self {
-        self.filter.family = Some(family);
-        self
-    }
+    filter_methods!();
 
-    /// Only entries in exactly this zone: a number means the zone for both directions. Kernels from
-    /// 6.8 on filter by it.
-    #[doc(alias = "NFCT_FILTER_DUMP_ZONE")]
-    pub fn zone(mut self, zone: impl Into<Zone>) -> Self {
-        self.filter.zone = Some(ZoneFilter::Exact(zone.into()));
-        self
-    }
-
-    /// Only entries that are in this zone in at least one direction. An entry that has a zone in
-    /// one direction only is in zone 0 in the other.
-    pub fn zone_in_any_direction(mut self, id: u16) -> Self {
-        self.filter.zone = Some(ZoneFilter::AnyDirection(id));
-        self
-    }
-
-    /// Only entries with this mark.
-    #[doc(alias = "NFCT_FILTER_DUMP_MARK")]
-    pub fn mark(self, mark: u32) -> Self {
-        self.mark_masked(mark, u32::MAX)
-    }
-
-    /// Only entries whose mark has `mark` in the bits of `mask`.
-    #[doc(alias = "NFCT_FILTER_DUMP_MARK")]
-    pub fn mark_masked(mut self, mark: u32, mask: u32) -> Self {
-        self.filter.mark = Some(Masked { value: mark, mask });
-        self
-    }
-
-    /// Only entries with all these status flags. Kernels from 5.17 on filter by it.
-    #[doc(alias = "NFCT_FILTER_DUMP_STATUS")]
-    pub fn status(self, set: Status) -> Self {
-        self.status_masked(set, set)
-    }
-
-    /// Only entries whose status, looked at through `mask`, is `status`: flags of the mask that are
-    /// not in `status` must not be set.
-    #[doc(alias = "NFCT_FILTER_DUMP_STATUS")]
-    pub fn status_masked(mut self, status: Status, mask: Status) -> Self {
-        self.filter.status = Some(Masked { value: status.bits(), mask: mask.bits() });
-        self
+    pub(super) fn with(self, filter: Filter) -> Self {
+        Self { filter, ..self }
     }
 
     /// Sets the counters of the entries listed back to zero; the entries have what they were. The
@@ -120,11 +78,14 @@ impl<'h> Dump<'h> {
         let Self { handle, filter, reset } = self;
         filter.check()?;
         let failure = || Failure::new(Operation::Dump, Object::Table(filter.family));
-        if reset && !filter.is_left_to_kernel() {
+        if reset && !filter.is_kept_by_dump() {
             let words = "the kernel would reset counters of entries that the filter leaves out";
             return Err(Error::Unsupported(failure().with_message(Some(words))));
         }
-        let mut request = filter.request(reset)?;
+        let kind = if reset { uapi::CT_GET_CTRZERO } else { uapi::CT_GET };
+        let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+        let mut request = MessageBuf::new(kind, flags, filter.family_number(), 0);
+        filter.append_to(&mut request)?;
         let seq = handle.link.start_dump(&mut request).map_err(|fault| fault.during(failure()))?;
         Ok(Entries { handle, filter, seq: Some(seq) })
     }
@@ -172,108 +133,3 @@ impl Iterator for Entries<'_> {
 }
 
 impl FusedIterator for Entries<'_> {}
-
-/// What entries are wanted.
-#[derive(Debug, Default)]
-struct Filter {
-    family: Option<Family>,
-    zone: Option<ZoneFilter>,
-    mark: Option<Masked>,
-    status: Option<Masked>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum ZoneFilter {
-    Exact(Zone),
-    AnyDirection(u16),
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Masked {
-    value: u32,
-    mask: u32,
-}
-
-impl Masked {
-    fn matches(self, word: u32) -> bool {
-        word & self.mask == self.value
-    }
-
-    fn check(self) -> Result<(), InputError> {
-        let Self { value, mask } = self;
-        match value & !mask {
-            0 => Ok(()),
-            _ => Err(InputError::ValueOutsideMask { value, mask }),
-        }
-    }
-}
-
-impl ZoneFilter {
-    fn matches(self, zone: Zone) -> bool {
-        match self {
-            Self::Exact(wanted) => zone == wanted,
-            Self::AnyDirection(id) => zone.touches(id),
-        }
-    }
-
-    /// The number that the kernel can look for. It compares the number of the entry whatever the
-    /// direction, so it cannot find entries that are in zone 0 in one direction.
-    fn for_kernel(self) -> Option<u16> {
-        match self {
-            Self::Exact(zone) => Some(zone.id()),
-            Self::AnyDirection(0) => None,
-            Self::AnyDirection(id) => Some(id),
-        }
-    }
-}
-
-impl Filter {
-    fn check(&self) -> Result<(), InputError> {
-        for masked in [self.mark, self.status].into_iter().flatten() {
-            masked.check()?;
-        }
-        match self.status {
-            Some(Masked { mask: 0, .. }) => Err(InputError::EmptyStatusMask),
-            _ => Ok(()),
-        }
-    }
-
-    fn matches(&self, flow: &Flow) -> bool {
-        let status = flow.status.unwrap_or_default().bits();
-        self.family.is_none_or(|family| flow.original.family() == family)
-            && self.zone.is_none_or(|zone| zone.matches(flow.zone))
-            && self.mark.is_none_or(|mark| mark.matches(flow.mark.unwrap_or(0)))
-            && self.status.is_none_or(|wanted| wanted.matches(status))
-    }
-
-    /// Whether the kernel applies the whole filter, so that it touches no entry outside it.
-    fn is_left_to_kernel(&self) -> bool {
-        let known = |wanted: bool, since: Release| !wanted || since.here();
-        let zone = match self.zone {
-            None => true,
-            // The kernel does not tell directions apart.
-            Some(ZoneFilter::Exact(zone)) => zone == Zone::DEFAULT && kernel::DUMP_BY_ZONE.here(),
-            Some(ZoneFilter::AnyDirection(id)) => id != 0 && kernel::DUMP_BY_ZONE.here(),
-        };
-        zone && known(self.status.is_some(), kernel::DUMP_BY_STATUS)
-    }
-
-    fn request(&self, reset: bool) -> Result<MessageBuf> {
-        let kind = if reset { uapi::CT_GET_CTRZERO } else { uapi::CT_GET };
-        let family = self.family.map_or(0, Family::number);
-        let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-        let mut request = MessageBuf::new(kind, flags, family, 0);
-        if let Some(id) = self.zone.and_then(ZoneFilter::for_kernel) {
-            request.put(uapi::cta::ZONE, &id.to_be_bytes())?;
-        }
-        if let Some(Masked { value, mask }) = self.mark {
-            request.put(uapi::cta::MARK, &value.to_be_bytes())?;
-            request.put(uapi::cta::MARK_MASK, &mask.to_be_bytes())?;
-        }
-        if let Some(Masked { value, mask }) = self.status {
-            request.put(uapi::cta::STATUS, &value.to_be_bytes())?;
-            request.put(uapi::cta::STATUS_MASK, &mask.to_be_bytes())?;
-        }
-        Ok(request)
-    }
-}

@@ -1,11 +1,14 @@
-//! Deleting everything, or everything of one family.
+//! Deleting everything, or everything that passes a filter.
 
+use super::filter::{Filter, filter_methods};
 use super::{ACKNOWLEDGED, Handle};
-use crate::error::{Failure, Object, Operation, Result};
-use crate::kernel;
+use crate::error::{Failure, InputError, Object, Operation, Result};
 use crate::object::MessageBuf;
 use crate::proto::Family;
+use crate::status::Status;
+use crate::tuple_filter::TupleFilter;
 use crate::wire::uapi;
+use crate::zone::Zone;
 
 /// The header version by which a flush says that its family is meant. With version 0, which the C
 /// library and conntrack(8) send, the kernel flushes both families whatever the request says.
@@ -31,18 +34,70 @@ impl Handle {
     /// [`PermissionDenied`](crate::Error::PermissionDenied); on kernels before 5.3 the first error
     /// of a deletion.
     #[doc(alias = "NFCT_Q_FLUSH")]
-    #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
     pub fn flush_family(&mut self, family: Family) -> Result<()> {
-        if !kernel::FLUSH_BY_FAMILY.here() {
-            return self.delete_family(family);
-        }
-        let mut request = MessageBuf::new(uapi::CT_DELETE, ACKNOWLEDGED, family.number(), FAMILY_COUNTS);
-        self.transact(&mut request, &|| Failure::new(Operation::Flush, Object::Table(Some(family))))
+        self.flush_where().family(family).run()
     }
 
-    /// Deletes the entries of a family one by one.
-    fn delete_family(&mut self, family: Family) -> Result<()> {
-        let entries = self.dump().family(family).entries()?;
+    /// Starts a flush of what passes a filter: filters are added to what this returns, then
+    /// [`run`](Flush::run) deletes.
+    ///
+    /// ```no_run
+    /// use netfilter_conntrack::{Family, Handle};
+    ///
+    /// let mut handle = Handle::open()?;
+    /// handle.flush_where().family(Family::Ipv4).mark_masked(0x10, 0xf0).run()?;
+    /// # Ok::<(), netfilter_conntrack::Error>(())
+    /// ```
+    #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
+    pub fn flush_where(&mut self) -> Flush<'_> {
+        Flush { handle: self, filter: Filter::default() }
+    }
+}
+
+/// A flush to be run. Filters add up: an entry is deleted when it passes all of them.
+///
+/// A kernel that does not know a filter ignores it, which would delete more than was asked for. So
+/// the kernel does the flush only where its release is known to apply every filter: a family or a
+/// mark from Linux 5.3 on, a status from 5.17, a zone number from 6.8. Where it is not, and for a
+/// tuple or a zone of one direction or of both, entries are listed, checked, and deleted one by one,
+/// each by its id. That takes longer, and leaves entries that come to pass the filter meanwhile.
+#[derive(Debug)]
+#[must_use = "nothing is deleted until `run` is called"]
+pub struct Flush<'h> {
+    handle: &'h mut Handle,
+    filter: Filter,
+}
+
+impl Flush<'_> {
+    filter_methods!();
+
+    /// Deletes what passes.
+    ///
+    /// # Errors
+    /// [`InputError::EmptyFilter`] without a filter: everything is deleted by
+    /// [`flush`](Handle::flush). [`Error::InvalidInput`](crate::Error::InvalidInput) for a filter
+    /// that nothing can match; [`PermissionDenied`](crate::Error::PermissionDenied). Where entries
+    /// are deleted one by one, the first error of a deletion, after the others were tried.
+    pub fn run(self) -> Result<()> {
+        let Self { handle, filter } = self;
+        filter.check()?;
+        if filter.is_empty() {
+            return Err(InputError::EmptyFilter.into());
+        }
+        if !filter.is_kept_by_flush() {
+            return handle.delete_passing(filter);
+        }
+        let mut request =
+            MessageBuf::new(uapi::CT_DELETE, ACKNOWLEDGED, filter.family_number(), FAMILY_COUNTS);
+        filter.append_to(&mut request)?;
+        handle.transact(&mut request, &|| Failure::new(Operation::Flush, Object::Table(filter.family)))
+    }
+}
+
+impl Handle {
+    /// Deletes one by one what passes.
+    fn delete_passing(&mut self, filter: Filter) -> Result<()> {
+        let entries = self.dump().with(filter).entries()?;
         let keys = entries.map(|flow| flow.map(|flow| flow.key())).collect::<Result<Vec<_>>>()?;
         match self.delete_all(keys)?.failed.into_iter().next() {
             Some((_, error)) => Err(error),
@@ -71,7 +126,9 @@ mod tests {
             let tuple = Tuple::udp(src.parse().expect("src"), dst.parse().expect("dst")).expect("a tuple");
             handle.create(&Flow::new(tuple).zone(5).timeout(Duration::from_secs(60))).expect("created");
         }
-        handle.delete_family(Family::Ipv4).expect("deleted");
+        let mut filter = Filter::default();
+        filter.family = Some(Family::Ipv4);
+        handle.delete_passing(filter).expect("deleted");
         let left = handle.dump().entries().expect("a dump").collect::<Result<Vec<_>>>().expect("entries");
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].original.family(), Family::Ipv6);

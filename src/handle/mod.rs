@@ -3,6 +3,7 @@
 mod batch;
 mod delete;
 mod dump;
+mod filter;
 mod flush;
 mod get;
 mod statistics;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub use flush::Flush;
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
@@ -149,8 +151,9 @@ impl Handle {
     /// for a change of a single part. The kernel applies parts one after the other, so when one is
     /// refused, earlier ones may have been applied.
     ///
-    /// The entry is found by its original tuple and zone. The kernel does not look at the id here,
-    /// so a new flow with the same tuple is changed like the old one.
+    /// The entry is found by its original tuple and zone, as the kernel finds any: a flow whose reply
+    /// has the tuple is changed too, and so is a new flow that took over the tuple, since the kernel
+    /// does not look at the id here.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] before anything is sent, as for NAT or a master;

@@ -183,6 +183,11 @@ impl MessageBuf {
         self.bytes[..4].copy_from_slice(&(len as u32).to_ne_bytes());
     }
 
+    /// The header, for a C builder that needs no more than `bytes` behind the message so far.
+    pub(super) fn start_of_room(&mut self, bytes: usize) -> Result<*mut libc::nlmsghdr, ObjectError> {
+        if self.room() < bytes { Err(ObjectError::TooLarge) } else { Ok(self.as_mut_ptr()) }
+    }
+
     /// The header, for the C builder. All of the buffer may be written through it.
     pub(super) fn as_mut_ptr(&mut self) -> *mut libc::nlmsghdr {
         self.bytes.as_mut_ptr().cast()

@@ -3,17 +3,25 @@
 pub mod attr;
 
 mod build;
+mod callback;
 mod compare;
 mod conntrack;
 mod convert;
 mod copy;
 mod error;
+mod filter;
+mod handle;
+mod key;
 mod label;
 mod labelmap;
 pub(crate) mod message;
 mod nat;
 mod parse;
+mod pending;
+mod query;
 mod rules;
+mod session;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -23,7 +31,11 @@ pub use compare::Comparison;
 pub use conntrack::Conntrack;
 pub use copy::Parts;
 pub use error::ObjectError;
+pub use filter::DumpFilter;
 pub use label::Bitmask;
 pub use labelmap::{LabelMap, LabelMapError};
 pub(crate) use message::MessageBuf;
+pub use pending::{Change, Pending};
+pub use session::Session;
+pub use subscription::{EventType, Subscription};
 pub use text::{MessageType, TextFormat};

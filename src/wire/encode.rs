@@ -56,7 +56,11 @@ pub(crate) fn flow(request: &mut MessageBuf, flow: &Flow, zones: Zones) -> Resul
     set_properties(&mut ct, flow)?;
     ct.append_to(request)?;
     put_icmp(request, cta::TUPLE_ORIG, &flow.original)?;
-    put_icmp(request, cta::TUPLE_REPLY, &flow.reply)
+    put_icmp(request, cta::TUPLE_REPLY, &flow.reply)?;
+    match &flow.master {
+        Some(master) => put_icmp(request, cta::TUPLE_MASTER, master),
+        None => Ok(()),
+    }
 }
 
 /// Sets what an object of this flow can hold beside its tuples and its zone.
@@ -164,8 +168,9 @@ fn builder_writes_ports(tuple: &Tuple) -> bool {
 
 /// Gives the object some ICMP fields, so that the builder writes them.
 ///
-/// It keeps one type, code and id for both directions, derives the answer's type itself, and does
-/// not know every type; what is really meant is put in afterwards by [`put_icmp`].
+/// It keeps one type, code and id for both directions, derives the answer's type itself, does not
+/// know every type, and writes zeros for a master; what is really meant is put in afterwards by
+/// [`put_icmp`].
 fn set_icmp(ct: &mut Conntrack, tuple: &Tuple) -> Result<(), ObjectError> {
     let (Some(icmp), echo) = icmp(tuple) else { return Ok(()) };
     ct.set(attr::ICMP_TYPE, echo)?;

@@ -35,6 +35,8 @@ pub(crate) struct Link {
     unfinished: Option<u32>,
     /// Whether a part of the running dump said that the table changed too much under it.
     interrupted: bool,
+    /// Whether an answer was lost or is late, so that something is left in the socket.
+    disturbed: bool,
     buffer: Box<[u8]>,
     /// What of the buffer has not been looked at.
     unread: Range<usize>,
@@ -87,6 +89,7 @@ impl Link {
             receive_buffer: None,
             unfinished: None,
             interrupted: false,
+            disturbed: false,
             buffer: vec![0; BUFFER].into(),
             unread: 0..0,
         })
@@ -119,7 +122,7 @@ impl Link {
 
     /// Sends a request under a sequence number of its own, which it returns.
     ///
-    /// Puts the socket in order first, when a dump was left before its end.
+    /// Puts the socket in order first, when a dump was left before its end or an answer was lost.
     pub(crate) fn send(&mut self, request: &mut impl Request) -> Result<u32, Fault> {
         self.settle()?;
         let seq = self.next_seqs(1);
@@ -172,6 +175,12 @@ impl Link {
         last: u32,
         patience: Duration,
     ) -> Result<(u32, Answer), Fault> {
+        let answer = self.wait_for_answer(first, last, patience);
+        self.disturbed |= answer.is_err();
+        answer
+    }
+
+    fn wait_for_answer(&mut self, first: u32, last: u32, patience: Duration) -> Result<(u32, Answer), Fault> {
         let mut deadline = None;
         loop {
             while let Some(message) = self.next_in_buffer()? {
@@ -239,19 +248,29 @@ impl Link {
         })
     }
 
-    /// Makes sure that nothing of an earlier dump is left that would stand in the way: the kernel
-    /// answers a second dump with `EBUSY` while one is running.
+    /// Makes sure that nothing of earlier requests is left that would stand in the way.
+    fn settle(&mut self) -> Result<(), Fault> {
+        if let Some(seq) = self.unfinished {
+            self.end_dump(seq)?;
+        }
+        if self.disturbed {
+            self.discard();
+        }
+        Ok(())
+    }
+
+    /// Ends a dump: the kernel answers a second one with `EBUSY` while one is running.
     ///
     /// Closing the socket ends the dump at once, whatever the size of the table. A socket can only
     /// be replaced in its own network namespace, though, so where the calling thread has moved (or
     /// the kernel cannot tell) the rest of the dump is read and thrown away.
-    fn settle(&mut self) -> Result<(), Fault> {
-        let Some(seq) = self.unfinished else { return Ok(()) };
+    fn end_dump(&mut self, seq: u32) -> Result<(), Fault> {
         match self.replacement() {
             Some(socket) => {
                 self.socket = socket;
                 self.unread = 0..0;
                 self.unfinished = None;
+                self.disturbed = false;
                 Ok(())
             }
             None => self.drain(seq),
@@ -271,8 +290,35 @@ impl Link {
     }
 
     fn drain(&mut self, seq: u32) -> Result<(), Fault> {
-        while matches!(self.answer(seq)?, Answer::Message(_)) {}
-        Ok(())
+        loop {
+            match self.answer(seq) {
+                Ok(Answer::Message(_)) => {}
+                Ok(_) => return Ok(()),
+                Err(fault) => {
+                    // An end that does not come must not be waited for by every call from now on.
+                    self.unfinished.take_if(|_| matches!(fault, Fault::TimedOut));
+                    return Err(fault);
+                }
+            }
+        }
+    }
+
+    /// Throws away what is queued. After an overrun the kernel delivers nothing more, and says no
+    /// more that it does not, until the queue has been emptied.
+    fn discard(&mut self) {
+        let now = Instant::now();
+        // Somebody who never stops sending must not keep us for ever.
+        let enough = self.patience.max(Duration::from_millis(10));
+        while now.elapsed() < enough {
+            match self.socket.receive(&mut self.buffer, now) {
+                Ok(_) => {}
+                // Known already.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(_) => break,
+            }
+        }
+        self.unread = 0..0;
+        self.disturbed = false;
     }
 }
 

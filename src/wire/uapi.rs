@@ -37,6 +37,7 @@ pub(crate) mod cta {
     pub(crate) const MARK_MASK: u16 = 21;
     pub(crate) const LABELS: u16 = 22;
     pub(crate) const SYNPROXY: u16 = 24;
+    pub(crate) const FILTER: u16 = 25;
     pub(crate) const STATUS_MASK: u16 = 26;
     pub(crate) const TIMESTAMP_EVENT: u16 = 27;
 }

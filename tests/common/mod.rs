@@ -2,17 +2,21 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program has this and uses a part")]
 
 pub mod memory;
+pub mod own_socket;
+pub mod raw;
 pub mod rights;
+pub mod table;
 pub mod tap;
 
 use std::fs;
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use netfilter_conntrack::{
-    Flow, Handle, Layer4, PerDirection, Protocol, Result, SctpState, TcpState, Tuple, Zone,
+    Error, Flow, Handle, Layer4, PerDirection, Protocol, Result, SctpState, TcpState, Tuple, Zone,
 };
 
 /// Moves the test's thread into a network namespace of its own; nothing outside is touched, and
@@ -131,6 +135,53 @@ pub fn tuples(flows: &[Flow]) -> Vec<String> {
     let mut tuples = flows.iter().map(|flow| flow.key().to_string()).collect::<Vec<_>>();
     tuples.sort();
     tuples
+}
+
+/// A flow without what moves by itself: the time left, and the kernel's reference count.
+pub fn steady(mut flow: Flow) -> Flow {
+    (flow.timeout, flow.use_count) = (None, None);
+    flow
+}
+
+/// Whether the call found no entry.
+pub fn not_found<T>(result: Result<T>) -> bool {
+    matches!(result, Err(Error::NotFound(_)))
+}
+
+/// Sends datagrams between two sockets over loopback: `there` to the server, `back` from it.
+///
+/// Returns the tuple of the flow.
+pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
+    run("ip", &["link", "set", "lo", "up"]);
+    let bind = || UdpSocket::bind((ip(address), 0)).expect("a socket");
+    let (client, server) = (bind(), bind());
+    let ends = [&client, &server].map(|socket| socket.local_addr().expect("an address"));
+    client.connect(ends[1]).expect("connected");
+    server.connect(ends[0]).expect("connected");
+    for (socket, sizes) in [(&client, there), (&server, back)] {
+        for size in sizes {
+            socket.send(&vec![0; *size]).expect("sent");
+        }
+    }
+    Tuple::udp(ends[0], ends[1]).expect("a tuple")
+}
+
+/// Makes this namespace track connections, which it does while a rule needs it.
+pub fn track() {
+    nft("add table inet tracking; add chain inet tracking in { type filter hook input priority 0; }; \
+         add rule inet tracking in ct state new counter");
+}
+
+/// The netlink address of a handle's socket, which a new socket has another of.
+pub fn port(handle: &Handle) -> u32 {
+    // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid.
+    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&address) as libc::socklen_t;
+    let fd = handle.as_fd().as_raw_fd();
+    // SAFETY: both pointers are to live locals; getsockname(2) writes at most `len` bytes.
+    let result = unsafe { libc::getsockname(fd, (&raw mut address).cast(), &raw mut len) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    address.nl_pid
 }
 
 /// What is in exactly this zone.

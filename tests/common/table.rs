@@ -8,7 +8,7 @@ use netfilter_conntrack::{
     Status, SynProxy, TcpFlags, TcpState, Tuple, Zone,
 };
 
-use super::common::{flow, ip, nft, socket, sysctl, tcp, udp};
+use super::{flow, ip, nft, socket, sysctl, tcp, udp};
 
 /// Counters and times on, and labels in use.
 pub fn prepare() {

@@ -1,0 +1,36 @@
+//! Lists the table, as an iterator.
+
+mod support;
+
+use std::error::Error;
+use std::time::Duration;
+
+use netfilter_conntrack::{Family, Flow, Handle, Tuple};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    support::in_own_namespace()?;
+    let mut handle = Handle::open()?;
+    for tuple in [
+        Tuple::tcp("10.0.0.1:5000".parse()?, "10.0.0.2:80".parse()?)?,
+        Tuple::udp("[2001:db8::1]:5353".parse()?, "[2001:db8::2]:53".parse()?)?,
+        Tuple::ping("2001:db8::1".parse()?, "2001:db8::2".parse()?, 99)?,
+    ] {
+        handle.create(&Flow::new(tuple).timeout(Duration::from_secs(100)))?;
+    }
+
+    // Entries are read as they are asked for: a table of any size takes the same memory.
+    let mut listed = 0;
+    for flow in handle.dump().entries()? {
+        let flow = flow?;
+        println!("{} <- {}", flow.key(), flow.reply);
+        listed += 1;
+    }
+    let v6 = handle.dump().family(Family::Ipv6).entries()?.count();
+    // An iterator that is dropped early leaves the handle in order.
+    let first = handle.dump().entries()?.next().transpose()?.ok_or("an empty table")?;
+    let found = handle.get(&first)?;
+    match (listed, v6, found.id == first.id) {
+        (3, 2, true) => Ok(()),
+        other => Err(format!("entries, IPv6 entries, first one found: {other:?}").into()),
+    }
+}

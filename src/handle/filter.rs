@@ -1,0 +1,289 @@
+//! What entries are wanted, of a listing or a flush.
+
+use std::net::IpAddr;
+
+use crate::error::{InputError, Result};
+use crate::flow::Flow;
+use crate::kernel::{self, Release};
+use crate::object::{MessageBuf, ObjectError};
+use crate::proto::{Family, Protocol};
+use crate::status::Status;
+use crate::tuple_filter::TupleFilter;
+use crate::wire::uapi;
+use crate::zone::Zone;
+
+/// What entries are wanted.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub(super) family: Option<Family>,
+    zone: Option<ZoneFilter>,
+    mark: Option<Masked>,
+    status: Option<Masked>,
+    pub(super) original: Option<TupleFilter>,
+    pub(super) reply: Option<TupleFilter>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ZoneFilter {
+    Exact(Zone),
+    AnyDirection(u16),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Masked {
+    value: u32,
+    mask: u32,
+}
+
+impl Masked {
+    fn matches(self, word: u32) -> bool {
+        word & self.mask == self.value
+    }
+
+    fn check(self) -> Result<(), InputError> {
+        let Self { value, mask } = self;
+        match value & !mask {
+            0 => Ok(()),
+            _ => Err(InputError::ValueOutsideMask { value, mask }),
+        }
+    }
+}
+
+impl ZoneFilter {
+    fn matches(self, zone: Zone) -> bool {
+        match self {
+            Self::Exact(wanted) => zone == wanted,
+            Self::AnyDirection(id) => zone.touches(id),
+        }
+    }
+
+    /// The number that the kernel can look for. It compares the number of the entry whatever the
+    /// direction, so it cannot find entries that are in zone 0 in one direction.
+    fn for_kernel(self) -> Option<u16> {
+        match self {
+            Self::Exact(zone) => Some(zone.id()),
+            Self::AnyDirection(0) => None,
+            Self::AnyDirection(id) => Some(id),
+        }
+    }
+}
+
+impl Filter {
+    pub(super) fn set_zone(&mut self, zone: Zone) {
+        self.zone = Some(ZoneFilter::Exact(zone));
+    }
+
+    pub(super) fn set_zone_in_any_direction(&mut self, id: u16) {
+        self.zone = Some(ZoneFilter::AnyDirection(id));
+    }
+
+    pub(super) fn set_mark(&mut self, value: u32, mask: u32) {
+        self.mark = Some(Masked { value, mask });
+    }
+
+    pub(super) fn set_status(&mut self, status: Status, mask: Status) {
+        self.status = Some(Masked { value: status.bits(), mask: mask.bits() });
+    }
+
+    /// Refuses what nothing can match.
+    pub(super) fn check(&self) -> Result<(), InputError> {
+        for masked in [self.mark, self.status].into_iter().flatten() {
+            masked.check()?;
+        }
+        let mut family = self.family;
+        for tuple in [self.original, self.reply].into_iter().flatten() {
+            tuple.check()?;
+            match (family, tuple.family()) {
+                (Some(expected), Some(found)) if expected != found => {
+                    return Err(InputError::OtherFamily { part: "tuple filter", found, expected });
+                }
+                (_, found) => family = family.or(found),
+            }
+        }
+        match self.status {
+            Some(Masked { mask: 0, .. }) => Err(InputError::EmptyStatusMask),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether every entry passes.
+    pub(super) fn is_empty(&self) -> bool {
+        let tuples = [self.original, self.reply].into_iter().flatten().all(|tuple| tuple.is_empty());
+        let mark = self.mark.is_none_or(|mark| mark.mask == 0);
+        tuples && mark && self.family.is_none() && self.zone.is_none() && self.status.is_none()
+    }
+
+    pub(super) fn matches(&self, flow: &Flow) -> bool {
+        let status = flow.status.unwrap_or_default().bits();
+        self.family.is_none_or(|family| flow.original.family() == family)
+            && self.zone.is_none_or(|zone| zone.matches(flow.zone))
+            && self.mark.is_none_or(|mark| mark.matches(flow.mark.unwrap_or(0)))
+            && self.status.is_none_or(|wanted| wanted.matches(status))
+            && self.original.is_none_or(|tuple| tuple.matches(&flow.original))
+            && self.reply.is_none_or(|tuple| tuple.matches(&flow.reply))
+    }
+
+    /// Whether the kernel applies the whole filter to a listing, so that it resets no entry outside.
+    pub(super) fn is_kept_by_dump(&self) -> bool {
+        let known = |wanted: bool, since: Release| !wanted || since.here();
+        let zone = match self.zone {
+            None => true,
+            // The kernel does not tell directions apart.
+            Some(ZoneFilter::Exact(zone)) => zone == Zone::DEFAULT && kernel::DUMP_BY_ZONE.here(),
+            Some(ZoneFilter::AnyDirection(id)) => id != 0 && kernel::DUMP_BY_ZONE.here(),
+        };
+        let tuples = self.original.is_none() && self.reply.is_none();
+        tuples && zone && known(self.status.is_some(), kernel::DUMP_BY_STATUS)
+    }
+
+    /// Whether the kernel applies the whole filter to a flush, so that it deletes no entry outside.
+    /// A flush knows the same status and zone filters as a listing, since the same releases.
+    pub(super) fn is_kept_by_flush(&self) -> bool {
+        let old = self.family.is_none() && self.mark.is_none();
+        self.is_kept_by_dump() && (old || kernel::FLUSH_BY_FAMILY.here())
+    }
+
+    /// The family that the kernel is asked for, 0 for both.
+    pub(super) fn family_number(&self) -> u8 {
+        self.family.or(self.original.and_then(|tuple| tuple.family())).map_or(0, Family::number)
+    }
+
+    /// Adds what the kernel can filter by to a request with [`family_number`](Self::family_number).
+    pub(super) fn append_to(&self, request: &mut MessageBuf) -> Result<()> {
+        if let Some(id) = self.zone.and_then(ZoneFilter::for_kernel) {
+            request.put(uapi::cta::ZONE, &id.to_be_bytes())?;
+        }
+        if let Some(Masked { value, mask }) = self.mark {
+            request.put(uapi::cta::MARK, &value.to_be_bytes())?;
+            request.put(uapi::cta::MARK_MASK, &mask.to_be_bytes())?;
+        }
+        if let Some(Masked { value, mask }) = self.status {
+            request.put(uapi::cta::STATUS, &value.to_be_bytes())?;
+            request.put(uapi::cta::STATUS_MASK, &mask.to_be_bytes())?;
+        }
+        match self.original {
+            // Without a family the kernel refuses to look at a tuple.
+            Some(tuple) if self.family_number() != 0 => Ok(append_tuple(request, &tuple)?),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which parts of the original tuple the kernel is to compare (`CTA_FILTER_F_…`).
+mod flag {
+    pub(super) const IP_SRC: u32 = 1 << 0;
+    pub(super) const IP_DST: u32 = 1 << 1;
+    pub(super) const PROTO_NUM: u32 = 1 << 3;
+    pub(super) const SRC_PORT: u32 = 1 << 4;
+    pub(super) const DST_PORT: u32 = 1 << 5;
+}
+/// Holds the flags, in host order (`CTA_FILTER_ORIG_FLAGS`).
+const ORIG_FLAGS: u16 = 1;
+
+/// Adds what of a tuple the kernel compares, and compares rightly: IPv4 addresses, the protocol, and
+/// ports of TCP and UDP.
+fn append_tuple(request: &mut MessageBuf, tuple: &TupleFilter) -> Result<(), ObjectError> {
+    let mut flags = 0;
+    let addresses = [
+        (tuple.src, uapi::tuple::IP_V4_SRC, flag::IP_SRC),
+        (tuple.dst, uapi::tuple::IP_V4_DST, flag::IP_DST),
+    ];
+    let has_ports = matches!(tuple.protocol, Some(Protocol::TCP | Protocol::UDP));
+    let ports = [
+        (tuple.src_port, uapi::tuple::PROTO_SRC_PORT, flag::SRC_PORT),
+        (tuple.dst_port, uapi::tuple::PROTO_DST_PORT, flag::DST_PORT),
+    ];
+    request.nested(uapi::cta::TUPLE_ORIG, |nest| {
+        nest.nested(uapi::tuple::IP, |nest| {
+            for (address, kind, flag) in addresses {
+                let Some(IpAddr::V4(address)) = address else { continue };
+                nest.put(kind, &address.octets())?;
+                flags |= flag;
+            }
+            Ok(())
+        })?;
+        let Some(protocol) = tuple.protocol else { return Ok(()) };
+        flags |= flag::PROTO_NUM;
+        nest.nested(uapi::tuple::PROTO, |nest| {
+            nest.put(uapi::tuple::PROTO_NUM, &[protocol.number()])?;
+            for (port, kind, flag) in ports {
+                let Some(port) = port.filter(|_| has_ports) else { continue };
+                nest.put(kind, &port.to_be_bytes())?;
+                flags |= flag;
+            }
+            Ok(())
+        })
+    })?;
+    request.nested(uapi::cta::FILTER, |nest| nest.put(ORIG_FLAGS, &flags.to_ne_bytes()))
+}
+
+/// The filters of a builder with a field `filter`, one text for listings and flushes.
+macro_rules! filter_methods {
+    () => {
+        /// Only entries of this family.
+        #[doc(alias = "NFCT_FILTER_DUMP_L3NUM")]
+        pub fn family(mut self, family: Family) -> Self {
+            self.filter.family = Some(family);
+            self
+        }
+
+        /// Only entries in exactly this zone: a number means the zone for both directions. Kernels from
+        /// 6.8 on filter by it.
+        #[doc(alias = "NFCT_FILTER_DUMP_ZONE")]
+        pub fn zone(mut self, zone: impl Into<Zone>) -> Self {
+            self.filter.set_zone(zone.into());
+            self
+        }
+
+        /// Only entries that are in this zone in at least one direction. An entry that has a zone in
+        /// one direction only is in zone 0 in the other.
+        pub fn zone_in_any_direction(mut self, id: u16) -> Self {
+            self.filter.set_zone_in_any_direction(id);
+            self
+        }
+
+        /// Only entries with this mark.
+        #[doc(alias = "NFCT_FILTER_DUMP_MARK")]
+        pub fn mark(self, mark: u32) -> Self {
+            self.mark_masked(mark, u32::MAX)
+        }
+
+        /// Only entries whose mark has `mark` in the bits of `mask`.
+        #[doc(alias = "NFCT_FILTER_DUMP_MARK")]
+        pub fn mark_masked(mut self, mark: u32, mask: u32) -> Self {
+            self.filter.set_mark(mark, mask);
+            self
+        }
+
+        /// Only entries with all these status flags. Kernels from 5.17 on filter by it.
+        #[doc(alias = "NFCT_FILTER_DUMP_STATUS")]
+        pub fn status(self, set: Status) -> Self {
+            self.status_masked(set, set)
+        }
+
+        /// Only entries whose status, looked at through `mask`, is `status`: flags of the mask that are
+        /// not in `status` must not be set.
+        #[doc(alias = "NFCT_FILTER_DUMP_STATUS")]
+        pub fn status_masked(mut self, status: Status, mask: Status) -> Self {
+            self.filter.set_status(status, mask);
+            self
+        }
+
+        /// Only entries whose original tuple looks like this. Kernels from 5.8 on filter by it, once the
+        /// family is known from an address or from [`family`](Self::family); they are not asked about
+        /// IPv6 addresses, where they take those that differ for equal and the other way round.
+        #[doc(alias = "NFCT_FILTER_DUMP_TUPLE")]
+        pub fn original(mut self, tuple: TupleFilter) -> Self {
+            self.filter.original = Some(tuple);
+            self
+        }
+
+        /// Only entries whose reply tuple looks like this: where an address or port was translated, the
+        /// way back shows it. Filtered here, not by the kernel.
+        pub fn reply(mut self, tuple: TupleFilter) -> Self {
+            self.filter.reply = Some(tuple);
+            self
+        }
+    };
+}
+pub(super) use filter_methods;

@@ -1,0 +1,7 @@
+//! Filters that the kernel applies.
+
+mod dump;
+mod query;
+mod support;
+
+pub use dump::DumpFilter;

@@ -1,0 +1,258 @@
+//! The C library's dump filters, against the real kernel. What the library at hand lacks has to be
+//! refused; the rest is exact.
+
+mod common;
+#[path = "common/mixed.rs"]
+mod mixed;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use common::{all, ip};
+use mixed::populate;
+use netfilter_conntrack::object::{DumpFilter, ObjectError, Session, attr};
+use netfilter_conntrack::{Error, Family, Flow, Handle, InputError, Protocol, Status, TupleFilter};
+
+type Ids = BTreeSet<u32>;
+
+fn filter(fill: impl FnOnce(&mut DumpFilter) -> Result<(), Error>) -> Result<DumpFilter, Error> {
+    let mut filter = DumpFilter::new()?;
+    fill(&mut filter)?;
+    Ok(filter)
+}
+
+fn dump(session: &mut Session, filter: &DumpFilter) -> Ids {
+    let mut ids = Ids::new();
+    let result = session.dump_filtered(filter, |ct| {
+        assert!(filter.matches(&ct));
+        assert!(ids.insert(ct.get(attr::ID).expect("an id")));
+        ControlFlow::<()>::Continue(())
+    });
+    assert_eq!(result.expect("a dump"), ControlFlow::Continue(()));
+    ids
+}
+
+fn wanted(flows: &[Flow], matches: impl Fn(&Flow) -> bool) -> Ids {
+    flows.iter().filter(|flow| matches(flow)).map(|flow| flow.id.expect("an id")).collect()
+}
+
+/// Whether the library at hand has what came with 1.1.0, whatever the headers had.
+fn has_1_1_0() -> bool {
+    let needs = |result: Result<DumpFilter, Error>| match result {
+        Ok(_) => true,
+        Err(Error::Object(ObjectError::Unsupported { needs, .. })) => {
+            assert_eq!(needs, "1.1.0");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let zone = needs(filter(|filter| filter.zone(1)));
+    let tuple = needs(filter(|filter| filter.tuple(TupleFilter::new().src_port(1))));
+    assert_eq!(zone, tuple);
+    zone
+}
+
+#[test]
+fn filters_that_every_release_has() {
+    let mut handle = require_kernel!();
+    populate(&mut handle);
+    let flows = all(&mut handle);
+    let mut session = Session::open().expect("a session");
+    let mut check = |filter: Result<DumpFilter, Error>, matches: &dyn Fn(&Flow) -> bool, least: usize| {
+        let expected = wanted(&flows, matches);
+        assert!(expected.len() >= least && expected.len() < flows.len());
+        assert_eq!(dump(&mut session, &filter.expect("a filter")), expected);
+    };
+    check(filter(|f| f.mark(0x11, !0)), &|flow| flow.mark == Some(0x11), 14);
+    check(filter(|f| f.mark(0x20, 0x20)), &|flow| flow.mark.unwrap() & 0x20 != 0, 28);
+    check(filter(|f| f.family(Family::Ipv6)), &|flow| flow.original.family() == Family::Ipv6, 28);
+    let assured = |flow: &Flow| flow.status.unwrap().contains(Status::ASSURED);
+    check(filter(|f| f.status(Status::ASSURED, Status::ASSURED)), &assured, 28);
+    check(filter(|f| f.status(Status::empty(), Status::ASSURED)), &|flow| !assured(flow), 28);
+    check(
+        filter(|f| {
+            f.family(Family::Ipv4)?;
+            f.mark(1, 0xf)?;
+            f.status(Status::ASSURED, Status::ASSURED)
+        }),
+        &|flow| assured(flow) && flow.original.family() == Family::Ipv4,
+        14,
+    );
+    let everything = filter(|f| f.mark(0, 0)).unwrap();
+    assert_eq!(dump(&mut session, &everything).len(), flows.len());
+    assert_eq!(dump(&mut session, &DumpFilter::new().unwrap()).len(), flows.len());
+}
+
+#[test]
+fn zones() {
+    let mut handle = require_kernel!();
+    if !has_1_1_0() {
+        return;
+    }
+    populate(&mut handle);
+    let flows = all(&mut handle);
+    let mut session = Session::open().expect("a session");
+    for id in [0, 10, 11] {
+        let expected = wanted(&flows, |flow| flow.zone.id() == id);
+        assert!(expected.len() >= 14);
+        assert_eq!(dump(&mut session, &filter(|f| f.zone(id)).unwrap()), expected, "zone {id}");
+    }
+    assert_eq!(dump(&mut session, &filter(|f| f.zone(12)).unwrap()), Ids::new());
+}
+
+#[test]
+fn tuples_of_every_shape() {
+    let mut handle = require_kernel!();
+    if !has_1_1_0() {
+        return;
+    }
+    populate(&mut handle);
+    let flows = all(&mut handle);
+    let mut session = Session::open().expect("a session");
+    let any = TupleFilter::new;
+    let (v4, v6): (IpAddr, IpAddr) = (ip("10.0.0.1"), ip("2001:db8::1"));
+    let mut tuples = vec![any().src_port(1000), any().dst_port(443), any().icmp_id(8), any()];
+    for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol::GRE] {
+        let of = any().protocol(protocol);
+        tuples.extend([
+            of,
+            of.src_port(3),
+            of.dst_port(80),
+            of.src(v4).dst_port(80),
+            of.src(v6).dst_port(80),
+        ]);
+    }
+    for address in [v4, v6] {
+        tuples.extend([any().src(address), any().dst(address), any().src(address).dst(address)]);
+    }
+    tuples
+        .extend([any().protocol(Protocol::ICMP).icmp_id(7), any().protocol(Protocol::ICMPV6).icmp_kind(128)]);
+    tuples.extend([any().protocol(Protocol::ICMP).icmp_code(1), any().protocol(Protocol::new(50)).dst(v6)]);
+    for tuple in tuples {
+        for family in [None, Some(Family::Ipv6)] {
+            let asked = filter(|f| {
+                if let Some(family) = family {
+                    f.family(family)?;
+                }
+                f.tuple(tuple)
+            });
+            let asked = match asked {
+                Err(Error::InvalidInput(InputError::OtherFamily { .. })) => continue,
+                asked => asked.expect("a filter"),
+            };
+            let expected = wanted(&flows, |flow| {
+                tuple.matches(&flow.original) && family.is_none_or(|family| flow.original.family() == family)
+            });
+            assert_eq!(dump(&mut session, &asked), expected, "{asked:?}");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_family_and_tuple_does_not_matter() {
+    if !has_1_1_0() {
+        return;
+    }
+    let v6 = TupleFilter::new().dst(ip("2001:db8::1"));
+    let refused = |result: Result<DumpFilter, Error>| {
+        assert!(matches!(result.unwrap_err(), Error::InvalidInput(InputError::OtherFamily { .. })));
+    };
+    refused(filter(|f| f.family(Family::Ipv4).and_then(|()| f.tuple(v6))));
+    refused(filter(|f| f.tuple(v6).and_then(|()| f.family(Family::Ipv4))));
+    assert!(filter(|f| f.tuple(v6).and_then(|()| f.family(Family::Ipv6))).is_ok());
+}
+
+#[test]
+fn senseless_filters_are_refused() {
+    let refused = |result: Result<DumpFilter, Error>| match result.unwrap_err() {
+        Error::InvalidInput(error) => error,
+        error => panic!("{error}"),
+    };
+    let outside = InputError::ValueOutsideMask { value: 3, mask: 1 };
+    assert_eq!(refused(filter(|f| f.mark(3, 1))), outside);
+    let (value, mask) = (Status::from_bits_retain(3), Status::from_bits_retain(1));
+    assert_eq!(refused(filter(|f| f.status(value, mask))), outside);
+    assert_eq!(refused(filter(|f| f.status(Status::empty(), Status::empty()))), InputError::EmptyStatusMask);
+}
+
+#[test]
+fn a_flush_deletes_what_passes_and_nothing_else() {
+    let mut handle = require_kernel!();
+    populate(&mut handle);
+    let mut session = Session::open().expect("a session");
+    let mut flush = |asked: DumpFilter, matches: &dyn Fn(&Flow) -> bool| {
+        let flows = all(&mut handle);
+        session.flush_filtered(&asked).expect("flushed");
+        assert_eq!(wanted(&all(&mut handle), |_| true), wanted(&flows, |flow| !matches(flow)));
+        assert!(wanted(&flows, matches).len() > 1);
+    };
+    if has_1_1_0() {
+        flush(filter(|f| f.zone(11)).unwrap(), &|flow| flow.zone.id() == 11);
+        flush(filter(|f| f.mark(0x11, !0)).unwrap(), &|flow| flow.mark == Some(0x11));
+        let both =
+            filter(|f| f.family(Family::Ipv6).and_then(|()| f.status(Status::ASSURED, Status::ASSURED)));
+        flush(both.unwrap(), &|flow| flow.original.family() == Family::Ipv6);
+    }
+    flush(filter(|f| f.family(Family::Ipv4)).unwrap(), &|flow| flow.original.family() == Family::Ipv4);
+}
+
+#[test]
+fn a_flush_that_would_be_wider_than_asked_is_refused() {
+    let mut handle = require_kernel!();
+    populate(&mut handle);
+    let before = all(&mut handle).len();
+    let mut session = Session::open().expect("a session");
+    for empty in [DumpFilter::new(), filter(|f| f.mark(0, 0))] {
+        let error = session.flush_filtered(&empty.unwrap()).unwrap_err();
+        assert_eq!(error, Error::InvalidInput(InputError::EmptyFilter));
+    }
+    if has_1_1_0() {
+        let tuple = filter(|f| f.tuple(TupleFilter::new().src(ip("10.0.0.1")))).unwrap();
+        assert!(matches!(session.flush_filtered(&tuple), Err(Error::Unsupported(_))));
+    } else {
+        // This release reads the mark's low byte as a family: 2 would be every IPv4 entry.
+        let mark = filter(|f| f.mark(2, !0)).unwrap();
+        let error = session.flush_filtered(&mark).unwrap_err();
+        assert!(matches!(error, Error::Object(ObjectError::Unsupported { needs: "1.1.0", .. })), "{error}");
+    }
+    assert_eq!(all(&mut handle).len(), before);
+}
+
+#[test]
+fn a_reset_touches_only_what_passes() {
+    let mut handle = require_kernel!();
+    common::sysctl("nf_conntrack_acct", "1");
+    common::run("ip", &["link", "set", "lo", "up"]);
+    common::nft(
+        "table inet t { chain c { type filter hook output priority 0; \
+         udp dport 7 ct mark set 7; udp dport 9 ct mark set 9; }; }",
+    );
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for port in [7, 9] {
+        // Nobody listens; the flow is made all the same.
+        let _ = sender.send_to(b"x", ("127.0.0.1", port));
+    }
+    let mut session = Session::open().expect("a session");
+    let seven = filter(|f| f.mark(7, !0)).unwrap();
+    let mut reset = 0;
+    let result = session.dump_filtered_reset(&seven, |ct| {
+        assert!(ct.get(attr::ORIG_COUNTER_PACKETS) >= Some(1));
+        reset += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    assert!(result.is_ok() && reset == 1);
+    let packets = |port: u16| {
+        let of_port = |flow: &Flow| flow.original.ports().is_some_and(|ports| ports.dst == port);
+        let flow = all(&mut Handle::open().unwrap()).into_iter().find(of_port).expect("a flow");
+        flow.counters.original.expect("counters").packets
+    };
+    assert_eq!((packets(7), packets(9)), (0, 1));
+    if has_1_1_0() {
+        let tuple = filter(|f| f.tuple(TupleFilter::new().dst_port(9))).unwrap();
+        let refused = session.dump_filtered_reset(&tuple, |_| ControlFlow::Break(()));
+        assert!(matches!(refused, Err(Error::Unsupported(_))));
+        assert_eq!(packets(9), 1);
+    }
+    drop(handle.dump());
+}

@@ -1,0 +1,48 @@
+//! A dump takes the same memory however long the table is. Alone in its program: the memory of the
+//! process is measured.
+
+mod common;
+
+use common::memory::{Counting, peak};
+use common::numbered;
+
+#[global_allocator]
+static MEMORY: Counting = Counting;
+
+/// The most memory of the process that was ever resident, in KiB.
+fn most_resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
+    let mut handle = require_kernel!();
+    let mut expected = 0;
+    let mut peaks = [0; 2];
+    for (peak_of, entries) in peaks.iter_mut().zip([1_000, 100_000]) {
+        for number in expected..entries {
+            handle.create(&numbered(number)).expect("created");
+        }
+        expected = entries;
+        let before = most_resident();
+        (*peak_of, ()) = peak(|| {
+            let mut count = 0;
+            for flow in handle.dump().entries().expect("a dump") {
+                flow.expect("an entry");
+                count += 1;
+            }
+            assert_eq!(count, entries);
+        });
+        let most = most_resident();
+        assert!(most < before + 2048, "{most} KiB at most, {before} KiB before");
+    }
+    assert!(peaks[1] <= peaks[0] + 1024, "{peaks:?} bytes");
+    assert!(peaks[1] < 64 << 10, "{peaks:?} bytes");
+
+    // Nor does looking for zones.
+    let (zones, ()) = peak(|| assert_eq!(handle.find_unused_zone(0..=10).expect("a zone"), 1));
+    assert!(zones < 64 << 10, "{zones} bytes");
+    handle.flush().expect("flushed");
+}

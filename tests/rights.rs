@@ -1,0 +1,53 @@
+//! Without rights.
+
+mod common;
+
+use common::rights::without_rights;
+use common::{all, flow, numbered, udp};
+use netfilter_conntrack::{Error, Family, Flow, Handle, Operation};
+
+fn denied<T: std::fmt::Debug>(result: Result<T, Error>, operation: Operation) {
+    let error = result.expect_err("no rights");
+    assert!(matches!(error, Error::PermissionDenied(_)), "{error}");
+    assert_eq!(error.failure().map(|failure| failure.operation()), Some(operation));
+    assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+}
+
+fn a_flow() -> Flow {
+    flow(udp("10.0.0.1:1", "10.0.0.2:2"))
+}
+
+/// Reading needs them too, and a handle from better times does not help.
+#[test]
+fn without_rights_everything_is_denied_and_nothing_happens() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    without_rights(|| {
+        denied(Handle::open(), Operation::Open);
+        denied(handle.get(&a_flow()), Operation::Get);
+        denied(handle.get_by_reply(a_flow().reply), Operation::Get);
+        denied(handle.create(&numbered(1)), Operation::Create);
+        denied(handle.create_or_update(&numbered(1)), Operation::CreateOrUpdate);
+        denied(handle.update(&a_flow()), Operation::Update);
+        denied(handle.delete(&a_flow()), Operation::Delete);
+        denied(handle.delete_by_tuple(&a_flow()), Operation::Delete);
+        denied(handle.delete_all([&a_flow(), &numbered(1)]), Operation::Delete);
+        denied(handle.flush(), Operation::Flush);
+        denied(handle.flush_family(Family::Ipv4), Operation::Flush);
+        denied(handle.zones_in_use(), Operation::Dump);
+        denied(handle.find_unused_zone(1..=2), Operation::Dump);
+        denied(handle.empty_zone(0), Operation::Dump);
+    });
+    assert_eq!(all(&mut handle).len(), 1, "and with rights the handle works as before");
+}
+
+#[test]
+fn a_denied_dump_says_so_in_its_first_and_last_item() {
+    let mut handle = require_kernel!();
+    without_rights(|| {
+        let mut entries = handle.dump().entries().expect("sent");
+        denied(entries.next().expect("an item"), Operation::Dump);
+        assert!(entries.next().is_none());
+    });
+    assert_eq!(all(&mut handle), []);
+}

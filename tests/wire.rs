@@ -1,0 +1,381 @@
+//! Answers that are late, lost, forged or too many: none is taken for another, and no call waits
+//! for ever.
+
+mod common;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::raw::{self, ACKNOWLEDGED, CT_DELETE, CT_GET, CT_GET_STATS, CT_NEW, DONE, REQUEST};
+use common::{all, flow, not_found, numbered, own_namespace, port, udp};
+use netfilter_conntrack::{Error, Flow, Handle};
+
+/// A sequence number that the handle does not come to in a test.
+const FOREIGN: u32 = 0x7000_0000;
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Far more than that, for a busy machine, and less than a handle waits on its own.
+const LONG: Duration = Duration::from_secs(5);
+
+/// The handle's socket by another descriptor, which does not borrow the handle.
+fn socket_of(handle: &Handle) -> OwnedFd {
+    handle.as_fd().try_clone_to_owned().expect("a descriptor")
+}
+
+fn a_flow() -> Flow {
+    flow(udp("10.0.0.1:1", "10.0.0.2:2")).mark(7)
+}
+
+/// `CTA_TUPLE_ORIG` of another flow than [`a_flow`].
+fn another_tuple(kind: u16) -> Vec<u8> {
+    raw::udp_tuple(kind, ([10, 0, 0, 9], 9), ([10, 0, 0, 8], 8))
+}
+
+/// Every operation gives the answer that is right in a table with nothing but `a_flow`.
+fn check_everything(handle: &mut Handle) {
+    assert_eq!(handle.get(&a_flow()).expect("there").mark, Some(7));
+    assert!(not_found(handle.get(numbered(1).original)));
+    assert!(matches!(handle.create(&a_flow()), Err(Error::Exists(_))));
+    assert!(not_found(handle.update(&numbered(1))));
+    assert!(not_found(handle.delete_by_tuple(numbered(1).original)));
+    assert_eq!(all(handle).len(), 1);
+}
+
+#[test]
+fn answers_to_somebody_elses_requests_are_passed_over() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    let socket = socket_of(&handle);
+    let late = |seq| {
+        let requests = [
+            raw::request(CT_GET_STATS, ACKNOWLEDGED, seq, 0, 0, &[]),
+            raw::request(CT_DELETE, ACKNOWLEDGED, seq, 2, 0, &another_tuple(1)),
+            raw::request(
+                CT_GET,
+                REQUEST,
+                seq,
+                2,
+                0,
+                &raw::udp_tuple(1, ([10, 0, 0, 1], 1), ([10, 0, 0, 2], 2)),
+            ),
+        ];
+        for request in requests {
+            raw::send(socket.as_fd(), 0, &request).expect("sent");
+        }
+    };
+    for seq in [0, FOREIGN, u32::MAX] {
+        late(seq);
+        assert!(not_found(handle.get(numbered(1).original)));
+        late(seq);
+        assert!(matches!(handle.create(&a_flow()), Err(Error::Exists(_))));
+        late(seq);
+        assert_eq!(all(&mut handle).len(), 1);
+        late(seq);
+        check_everything(&mut handle);
+    }
+}
+
+/// What a forger would send to the handle: all that could be an answer, under the sequence numbers
+/// that come next.
+fn forgeries(port: u32) -> Vec<Vec<u8>> {
+    let entry = [&[2, 0, 0, 0][..], &another_tuple(1), &another_tuple(2)].concat();
+    (1..=12)
+        .flat_map(|seq| {
+            [
+                raw::verdict(0, seq, port),
+                raw::verdict(-libc::ENOENT, seq, port),
+                raw::message(CT_NEW, 0, seq, port, &entry),
+                raw::message(DONE, libc::NLM_F_MULTI as u16, seq, port, &[0; 4]),
+            ]
+        })
+        .collect()
+}
+
+#[test]
+fn what_another_program_sends_is_no_answer() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    let forger = raw::open();
+    for forgery in forgeries(port(&handle)) {
+        raw::send(forger.as_fd(), port(&handle), &forgery).expect("sent");
+    }
+    check_everything(&mut handle);
+}
+
+#[test]
+fn bytes_that_are_no_netlink_message_are_passed_over_from_another_program() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    let forger = raw::open();
+    let long = vec![0xff; 60_000];
+    for bytes in [&[0][..], &[0xff; 7], &[0; 16], &[0xff; 100], &long] {
+        raw::send(forger.as_fd(), port(&handle), bytes).expect("sent");
+    }
+    check_everything(&mut handle);
+}
+
+/// Sends this to the handle, over and over, as long as `work` runs.
+fn under_flood(handle: &mut Handle, bytes: &[u8], work: impl FnOnce(&mut Handle)) {
+    let (stop, to, forger) = (AtomicBool::new(false), port(handle), raw::open());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                let _ = raw::send(forger.as_fd(), to, bytes); // it may be full
+            }
+        });
+        work(handle);
+        stop.store(true, Relaxed);
+    });
+}
+
+#[test]
+fn a_flood_does_not_keep_a_call_longer_than_its_time() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    let socket = socket_of(&handle);
+    handle.set_timeout(PATIENCE);
+    raw::lose_all_but(socket.as_fd(), CT_GET);
+    let noise = raw::message(CT_GET, 0, 1, port(&handle), &[0; 4]);
+    under_flood(&mut handle, &noise, |handle| {
+        for _ in 0..3 {
+            let begin = Instant::now();
+            let error = handle.get(&a_flow()).expect_err("the answer is lost");
+            assert!(matches!(error, Error::TimedOut(_) | Error::Overrun(_)), "{error}");
+            assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+        }
+    });
+    raw::lose_nothing(socket.as_fd());
+    handle.set_timeout(Handle::DEFAULT_TIMEOUT);
+    check_everything(&mut handle);
+}
+
+#[test]
+fn under_a_flood_an_answer_is_right_or_an_error() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    handle.set_timeout(PATIENCE);
+    let forgery = raw::verdict(-libc::ENOENT, 3, port(&handle));
+    under_flood(&mut handle, &forgery, |handle| {
+        for _ in 0..10 {
+            match handle.get(&a_flow()) {
+                Ok(found) => assert_eq!(found.mark, Some(7)),
+                Err(error) => assert!(matches!(error, Error::TimedOut(_) | Error::Overrun(_)), "{error}"),
+            }
+        }
+    });
+    handle.set_timeout(Handle::DEFAULT_TIMEOUT);
+    check_everything(&mut handle);
+}
+
+/// Runs `work` while no answer reaches the handle.
+fn unanswered(handle: &mut Handle, work: impl FnOnce(&mut Handle)) {
+    let socket = socket_of(handle);
+    handle.set_timeout(PATIENCE);
+    raw::lose_all_but(socket.as_fd(), 0xffff);
+    let begin = Instant::now();
+    work(handle);
+    let took = begin.elapsed();
+    assert!((PATIENCE..LONG).contains(&took), "{took:?}");
+    raw::lose_nothing(socket.as_fd());
+    handle.set_timeout(Handle::DEFAULT_TIMEOUT);
+}
+
+fn timed_out<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::TimedOut(_)))
+}
+
+#[test]
+fn a_lost_answer_ends_the_call_in_time_and_the_handle_goes_on() {
+    let mut handle = require_kernel!();
+    unanswered(&mut handle, |handle| assert!(timed_out(handle.create(&a_flow()))));
+    check_everything(&mut handle); // "what was asked may have been done"
+    unanswered(&mut handle, |handle| assert!(timed_out(handle.get(&a_flow()))));
+    check_everything(&mut handle);
+    unanswered(&mut handle, |handle| {
+        let mut entries = handle.dump().entries().expect("sent");
+        assert!(timed_out(entries.next().expect("an item")));
+        assert!(entries.next().is_none(), "it was the last item");
+    });
+    check_everything(&mut handle);
+}
+
+#[test]
+fn a_dump_whose_rest_is_lost_says_so() {
+    let mut handle = require_kernel!();
+    for number in 0..600 {
+        handle.create(&numbered(number)).expect("created");
+    }
+    unanswered(&mut handle, |handle| {
+        let socket = socket_of(handle);
+        raw::lose_nothing(socket.as_fd());
+        let mut entries = handle.dump().entries().expect("sent");
+        assert!(entries.next().expect("an item").is_ok());
+        raw::lose_all_but(socket.as_fd(), 0xffff);
+        let items = entries.collect::<Vec<_>>();
+        assert!(items.len() < 600);
+        let (last, others) = items.split_last().expect("items");
+        assert!(matches!(last, Err(Error::TimedOut(_))) && others.iter().all(Result::is_ok));
+    });
+    assert_eq!(all(&mut handle).len(), 600);
+}
+
+/// In another namespace the rest of an abandoned dump has to be read; when it never comes, one call
+/// fails for it, and not every one.
+#[test]
+fn an_abandoned_dump_whose_rest_is_lost_is_waited_for_once() {
+    let mut handle = require_kernel!();
+    for number in 0..600 {
+        handle.create(&numbered(number)).expect("created");
+    }
+    drop(handle.dump().entries().expect("sent").next());
+    assert!(own_namespace(), "a second namespace");
+    unanswered(&mut handle, |handle| assert!(timed_out(handle.get(&numbered(5)))));
+    assert_eq!(handle.get(&numbered(5)).expect("there").original, numbered(5).original);
+    handle.delete(numbered(5).original).expect("deleted");
+}
+
+/// More than go in one batch.
+const MANY: u32 = 600;
+
+/// `delete_all` stops at the first answer that does not come: the rest would wait as long each.
+#[test]
+fn after_a_lost_answer_the_rest_is_not_tried() {
+    let mut handle = require_kernel!();
+    (0..MANY).for_each(|number| handle.create(&numbered(number)).expect("created"));
+    let keys = all(&mut handle);
+    unanswered(&mut handle, |handle| {
+        let outcome = handle.delete_all(&keys).expect("an outcome");
+        assert_eq!((outcome.deleted.len(), outcome.already_gone.len()), (0, 0));
+        assert_eq!(outcome.failed.len(), keys.len());
+        assert!(outcome.failed.iter().all(|(_, error)| matches!(error, Error::TimedOut(_))));
+    });
+    // The first batch was carried out all the same.
+    let outcome = handle.delete_all(&keys).expect("an outcome");
+    assert!(!outcome.deleted.is_empty() && !outcome.already_gone.is_empty() && outcome.is_complete());
+    assert_eq!(outcome.deleted.len() + outcome.already_gone.len(), keys.len());
+}
+
+/// Only the batch whose answers were lost has no verdict.
+#[test]
+fn after_an_overrun_the_next_batch_is_answered() {
+    let mut handle = require_kernel!();
+    (0..MANY).for_each(|number| handle.create(&numbered(number)).expect("created"));
+    let keys = all(&mut handle);
+    let begin = Instant::now();
+    overrun(socket_of(&handle).as_fd());
+    raw::set_option(handle.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 100_000);
+    let outcome = handle.delete_all(&keys).expect("an outcome");
+    assert!(!outcome.deleted.is_empty() && !outcome.failed.is_empty());
+    assert!(outcome.failed.iter().all(|(_, error)| matches!(error, Error::Overrun(_))));
+    assert_eq!(outcome.deleted.len() + outcome.failed.len(), keys.len());
+    assert_eq!(all(&mut handle), [], "and those without a verdict were deleted, too");
+    assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn any_time_can_be_set() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    // The kernel answers before it returns from sending, so no waiting at all is enough.
+    for timeout in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1 << 40), Duration::MAX] {
+        handle.set_timeout(timeout);
+        assert_eq!(handle.timeout(), timeout);
+        check_everything(&mut handle);
+        overrun(socket_of(&handle).as_fd());
+        assert!(matches!(handle.get(&a_flow()), Err(Error::Overrun(_))));
+        check_everything(&mut handle);
+    }
+}
+
+/// Another thread that reads from the socket takes answers away, and never makes a wrong one.
+#[test]
+fn a_thief_can_only_make_a_call_time_out() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    let (stop, socket) = (AtomicBool::new(false), socket_of(&handle));
+    handle.set_timeout(Duration::from_millis(10));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                raw::receive(socket.as_fd());
+            }
+        });
+        for _ in 0..50 {
+            match handle.get(&a_flow()) {
+                Ok(found) => assert_eq!(found.mark, Some(7)),
+                Err(error) => assert!(matches!(error, Error::TimedOut(_)), "{error}"),
+            }
+            let result = handle.delete_by_tuple(numbered(1).original);
+            assert!(matches!(result, Err(Error::NotFound(_) | Error::TimedOut(_))), "{result:?}");
+        }
+        stop.store(true, Relaxed);
+    });
+    handle.set_timeout(Handle::DEFAULT_TIMEOUT);
+    check_everything(&mut handle);
+}
+
+/// Fills the receive buffer with answers that nobody reads, until the kernel drops one.
+fn overrun(socket: BorrowedFd<'_>) {
+    raw::set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, 1);
+    for _ in 0..100 {
+        let request = raw::request(CT_GET_STATS, ACKNOWLEDGED, FOREIGN, 0, 0, &[]);
+        raw::send(socket, 0, &request).expect("sent");
+    }
+}
+
+#[test]
+fn after_an_overrun_the_handle_goes_on_at_once() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    let socket = socket_of(&handle);
+    for _ in 0..3 {
+        overrun(socket.as_fd());
+        let error = handle.get(&a_flow()).expect_err("the answer was lost");
+        assert!(matches!(error, Error::Overrun(_)), "{error}");
+        assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS));
+        let begin = Instant::now();
+        check_everything(&mut handle);
+        assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn a_dump_survives_the_smallest_receive_buffer() {
+    let mut handle = require_kernel!();
+    for number in 0..2000 {
+        handle.create(&numbered(number)).expect("created");
+    }
+    raw::set_option(handle.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 1);
+    assert_eq!(all(&mut handle).len(), 2000);
+    check_closes_on_exec(&handle);
+}
+
+fn check_closes_on_exec(handle: &Handle) {
+    // SAFETY: no pointers; the descriptor is open.
+    let flags = unsafe { libc::fcntl(handle.as_fd().as_raw_fd(), libc::F_GETFD) };
+    assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+}
+
+#[test]
+fn the_socket_is_closed_when_another_program_is_executed() {
+    let mut handle = require_kernel!();
+    check_closes_on_exec(&handle);
+    handle.create(&a_flow()).expect("created");
+    let _ = handle.dump().entries().expect("a dump");
+    check_everything(&mut handle);
+    check_closes_on_exec(&handle);
+}
+
+#[test]
+fn a_handle_works_on_another_thread_and_in_its_own_namespace() {
+    let mut handle = require_kernel!();
+    handle.create(&a_flow()).expect("created");
+    let handle = thread::spawn(move || {
+        assert!(own_namespace(), "a second namespace");
+        assert_eq!(all(&mut Handle::open().expect("a handle")), []);
+        check_everything(&mut handle);
+        handle
+    });
+    check_everything(&mut handle.join().expect("no panic"));
+}
