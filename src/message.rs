@@ -24,7 +24,7 @@ use std::fmt;
 use crate::direction::Direction;
 use crate::error::Result;
 use crate::flow::{Flow, Purpose};
-use crate::object::{Conntrack, MessageBuf, MessageType, ObjectError, attr};
+use crate::object::{Conntrack, EventType, MessageBuf, ObjectError, attr};
 use crate::proto::Family;
 use crate::tuple::Key;
 use crate::wire::attr::{Malformed, aligned};
@@ -206,7 +206,7 @@ fn of_family(flow: Flow, family: u8) -> Result<Flow, Malformed> {
     }
 }
 
-impl MessageType {
+impl EventType {
     /// What a netlink message of the kernel reports. An entry of a listing counts as an update.
     ///
     /// # Errors
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(Flow::from_message(message.as_bytes()), Ok(flow()));
         assert_eq!(Flow::from_attributes(message.attributes(), Family::Ipv4), Ok(flow()));
         assert!(Flow::from_attributes(message.attributes(), Family::Ipv6).is_err());
-        assert_eq!(MessageType::of_message(message.as_ref()), Ok(MessageType::New));
+        assert_eq!(EventType::of_message(message.as_ref()), Ok(EventType::New));
         let ct = Conntrack::try_from(&flow()).unwrap();
         assert_eq!(Message::for_object(Request::Create, &ct).unwrap().as_bytes(), message.as_bytes());
     }

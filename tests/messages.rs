@@ -5,7 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use netfilter_conntrack::message::{Message, Request};
-use netfilter_conntrack::object::{Conntrack, LabelMap, MessageType, TextFormat};
+use netfilter_conntrack::object::{Conntrack, EventType, LabelMap, TextFormat};
 use netfilter_conntrack::{Family, Flow};
 
 use common::own_socket::{Raw, kind, verdict};
@@ -177,7 +177,7 @@ fn no_bytes_do_harm_to_our_decoder() {
         let flow = Flow::from_message(&bytes);
         let payload = bytes.get(20..).unwrap_or(&bytes);
         let _ = Flow::from_attributes(payload, [Family::Ipv4, Family::Ipv6][case % 2]);
-        let _ = MessageType::of_message(&bytes);
+        let _ = EventType::of_message(&bytes);
         if let Ok(flow) = flow {
             accepted += 1;
             let _ = (flow.to_string(), flow.is_snat(), flow.original.inverse());

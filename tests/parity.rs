@@ -2,7 +2,7 @@
 
 mod common;
 
-use netfilter_conntrack::object::{Conntrack, MessageType, attr};
+use netfilter_conntrack::object::{Conntrack, EventType, attr};
 use netfilter_conntrack::{Flow, Icmp, Layer4, Status, Tuple};
 
 use common::own_socket::Raw;
@@ -73,13 +73,13 @@ fn events_are_read_alike_and_say_what_they_are() {
     handle.update(&flow.identity().mark(5)).expect("updated");
     handle.delete(&flow).expect("deleted");
     let mut reported = Vec::new();
-    while reported.last() != Some(&MessageType::Destroy) {
+    while reported.last() != Some(&EventType::Destroy) {
         for message in events.receive() {
             assert_eq!(by_both(&message).original, flow.original);
-            reported.push(MessageType::of_message(&message).expect("a type"));
+            reported.push(EventType::of_message(&message).expect("a type"));
         }
     }
-    assert_eq!(reported, [MessageType::New, MessageType::Update, MessageType::Destroy]);
+    assert_eq!(reported, [EventType::New, EventType::Update, EventType::Destroy]);
 }
 
 /// The C library has no attribute for the id of an ICMP reply, which NAT may change. The

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use netfilter_conntrack::object::{Conntrack, LabelMap, MessageType, ObjectError, TextFormat, attr};
+use netfilter_conntrack::object::{Conntrack, EventType, LabelMap, ObjectError, TextFormat, attr};
 use netfilter_conntrack::{Error, Flow, Labels, Tuple};
 
 /// A label map of these names, by a file that is gone again.
@@ -37,9 +37,9 @@ fn each_option_adds_what_it_says() {
     assert_eq!(text(TextFormat::plain().time()), plain, "for XML only");
     assert_eq!(text(TextFormat::plain().layer3()), format!("ipv4     2 {plain}"));
     assert_eq!(text(TextFormat::plain().id()), format!("{plain} id=77"));
-    assert_eq!(text(TextFormat::plain().event(MessageType::New)), format!("    [NEW] {plain}"));
-    assert_eq!(text(TextFormat::plain().event(MessageType::Update)), format!(" [UPDATE] {plain}"));
-    assert_eq!(text(TextFormat::plain().event(MessageType::Destroy)), format!("[DESTROY] {plain}"));
+    assert_eq!(text(TextFormat::plain().event(EventType::New)), format!("    [NEW] {plain}"));
+    assert_eq!(text(TextFormat::plain().event(EventType::Update)), format!(" [UPDATE] {plain}"));
+    assert_eq!(text(TextFormat::plain().event(EventType::Destroy)), format!("[DESTROY] {plain}"));
     let times = text(TextFormat::plain().timestamps());
     assert!(times.starts_with(&plain) && times.contains(" [start=") && times.contains(" [stop="), "{times}");
     assert!(times.contains("1970]"), "{times}");
@@ -49,7 +49,7 @@ fn each_option_adds_what_it_says() {
     assert!(xml.contains("<id>77</id>") && xml.contains("protonum=\"2\""), "{xml}");
     assert!(!xml.contains("<when>") && text(TextFormat::xml().time()).contains("<when>"));
     assert!(!xml.contains("<timestamp>") && text(TextFormat::xml().timestamps()).contains("<timestamp>"));
-    assert!(text(TextFormat::xml().event(MessageType::New)).starts_with("<flow type=\"new\">"));
+    assert!(text(TextFormat::xml().event(EventType::New)).starts_with("<flow type=\"new\">"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::ffi::c_uint;
 use std::fs;
 
-use netfilter_conntrack::object::{Conntrack, MessageType, TextFormat};
+use netfilter_conntrack::object::{Conntrack, EventType, TextFormat};
 use netfilter_conntrack::{Flow, Labels, sys};
 
 use common::own_socket::Raw;
@@ -28,9 +28,9 @@ fn by_c(ct: &Conntrack, event: c_uint, output: c_uint, flags: c_uint) -> String 
 fn formats() -> Vec<(TextFormat<'static>, [c_uint; 3])> {
     let events = [
         (None, sys::NFCT_T_UNKNOWN),
-        (Some(MessageType::New), sys::NFCT_T_NEW),
-        (Some(MessageType::Update), sys::NFCT_T_UPDATE),
-        (Some(MessageType::Destroy), sys::NFCT_T_DESTROY),
+        (Some(EventType::New), sys::NFCT_T_NEW),
+        (Some(EventType::Update), sys::NFCT_T_UPDATE),
+        (Some(EventType::Destroy), sys::NFCT_T_DESTROY),
     ];
     let mut formats = Vec::new();
     for (event, number) in events {

@@ -38,4 +38,4 @@ pub(crate) use message::MessageBuf;
 pub use pending::{Change, Pending};
 pub use session::Session;
 pub use subscription::{EventType, Subscription};
-pub use text::{MessageType, TextFormat};
+pub use text::TextFormat;

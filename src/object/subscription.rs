@@ -14,6 +14,7 @@ use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::sys;
 
 /// What an event says.
+#[doc(alias = "nf_conntrack_msg_type")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventType {
     /// An entry was made.
@@ -38,6 +39,16 @@ impl EventType {
             Self::Update => sys::NF_NETLINK_CONNTRACK_UPDATE,
             Self::Destroy => sys::NF_NETLINK_CONNTRACK_DESTROY,
         }
+    }
+
+    /// The C library's number.
+    pub(super) fn number(self) -> u32 {
+        let number = match self {
+            Self::New => sys::NFCT_T_NEW,
+            Self::Update => sys::NFCT_T_UPDATE,
+            Self::Destroy => sys::NFCT_T_DESTROY,
+        };
+        number as u32
     }
 
     fn of(kind: sys::nf_conntrack_msg_type) -> Option<Self> {

@@ -8,36 +8,10 @@ use std::ffi::{c_char, c_int, c_uint};
 use std::sync::{Mutex, PoisonError};
 
 use super::labelmap::{self, LabelMap};
-use super::{Conntrack, ObjectError, attr};
+use super::{Conntrack, EventType, ObjectError, attr};
 use crate::error::Result;
 use crate::flow::Flow;
 use crate::sys;
-
-/// What an object is printed for: the event that a message reported.
-#[doc(alias = "nf_conntrack_msg_type")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MessageType {
-    /// A new entry.
-    #[doc(alias = "NFCT_T_NEW")]
-    New,
-    /// A change of an entry. The library also takes each entry of a dump for one.
-    #[doc(alias = "NFCT_T_UPDATE")]
-    Update,
-    /// The end of an entry.
-    #[doc(alias = "NFCT_T_DESTROY")]
-    Destroy,
-}
-
-impl MessageType {
-    fn number(self) -> c_uint {
-        let number = match self {
-            Self::New => sys::NFCT_T_NEW,
-            Self::Update => sys::NFCT_T_UPDATE,
-            Self::Destroy => sys::NFCT_T_DESTROY,
-        };
-        number as c_uint
-    }
-}
 
 /// How a connection is printed: as a line or as XML, and with what.
 ///
@@ -56,7 +30,7 @@ impl MessageType {
 pub struct TextFormat<'m> {
     output: c_uint,
     flags: c_uint,
-    event: Option<MessageType>,
+    event: Option<EventType>,
     labels: Option<&'m LabelMap>,
 }
 
@@ -118,7 +92,7 @@ impl<'m> TextFormat<'m> {
 
     /// As the text of an event: with the word for its type in front.
     #[must_use]
-    pub const fn event(mut self, event: MessageType) -> Self {
+    pub const fn event(mut self, event: EventType) -> Self {
         self.event = Some(event);
         self
     }
@@ -129,7 +103,7 @@ impl<'m> TextFormat<'m> {
     }
 
     fn message_type(&self) -> c_uint {
-        self.event.map_or(sys::NFCT_T_UNKNOWN as c_uint, MessageType::number)
+        self.event.map_or(sys::NFCT_T_UNKNOWN as c_uint, EventType::number)
     }
 }
 
