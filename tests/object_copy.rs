@@ -171,6 +171,28 @@ fn tuples_of_another_family_leave_nothing_behind() {
     assert!(!copy.is_set(attr::ORIG_IPV4_SRC) && !copy.is_set(attr::REPL_PORT_SRC));
 }
 
+/// The C library copies the bytes of it, but not their number.
+#[test]
+fn helper_information_is_copied_whole() {
+    let flow = flow(tcp("10.0.0.1:1", "10.0.0.2:21"));
+    let mut message = Message::for_flow(Request::Create, &flow).expect("a request").as_bytes().to_vec();
+    // CTA_HELP with its name and 40 bytes of information.
+    message.extend([56u16.to_ne_bytes(), 5u16.to_ne_bytes()].concat());
+    message.extend([8u16.to_ne_bytes(), 1u16.to_ne_bytes()].concat());
+    message.extend(b"ftp\0");
+    message.extend([44u16.to_ne_bytes(), 2u16.to_ne_bytes()].concat());
+    message.extend([0xa5; 40]);
+    let len = (message.len() as u32).to_ne_bytes();
+    message[..4].copy_from_slice(&len);
+    let from = Conntrack::parse(&message).expect("an object");
+    let mut copy = object(&full(9, 2));
+    copy.copy_parts(&from, Parts::all()).expect("copied");
+    let sent =
+        |ct: &Conntrack| Message::for_object(Request::Create, ct).expect("a request").as_bytes().to_vec();
+    assert!(sent(&from).windows(40).any(|bytes| bytes == [0xa5; 40]));
+    assert!(sent(&copy).windows(40).any(|bytes| bytes == [0xa5; 40]));
+}
+
 #[test]
 fn a_copy_that_fails_changes_nothing() {
     let mut half = object(&flow(tcp("10.0.0.1:1", "10.0.0.2:2")));

@@ -93,6 +93,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::flow::Flow;
     use crate::object::{Bitmask, attr};
 
     const ALL: Comparison = Comparison::all();
@@ -207,6 +208,29 @@ mod tests {
         for (name, set) in ignored {
             assert!(ct(|ct| set(ct, 1)).matches(&ct(|ct| set(ct, 2)), ALL.strict()), "{name}");
             assert!(ct(|ct| set(ct, 1)).matches(&ct(|_| ()), ALL.strict()), "{name}");
+        }
+    }
+
+    /// Of what only the kernel sets, id and security context are compared, counters are not.
+    #[test]
+    fn some_of_what_is_reported_is_compared() {
+        let tuple = crate::Tuple::udp("10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()).unwrap();
+        let flow = |change: fn(&mut Flow, u8), number| {
+            let mut flow = Flow::new(tuple);
+            change(&mut flow, number);
+            Conntrack::try_from(&flow).unwrap()
+        };
+        type Change = fn(&mut Flow, u8);
+        let cases: [(bool, Change); 5] = [
+            (true, |flow, n| flow.id = Some(n.into())),
+            (true, |flow, n| flow.security_context = Some(format!("context-{n}").into())),
+            (true, |flow, n| flow.zone = crate::Zone::original_only(n.into())),
+            (false, |flow, n| flow.use_count = Some(n.into())),
+            (false, |flow, n| flow.counters.reply = Some(crate::Counters { packets: n.into(), bytes: 0 })),
+        ];
+        for (position, (compared, change)) in cases.into_iter().enumerate() {
+            assert_eq!(!flow(change, 1).matches(&flow(change, 2), ALL), compared, "case {position}");
+            assert!(flow(change, 1).matches(&flow(change, 1), ALL.strict()), "case {position}");
         }
     }
 

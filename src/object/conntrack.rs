@@ -37,8 +37,9 @@ pub struct Conntrack(NonNull<sys::nf_conntrack>);
 // SAFETY: the object and everything it points to is heap memory that only this value refers to,
 // and the C functions called on it use no thread-local state but errno.
 unsafe impl Send for Conntrack {}
-// SAFETY: through `&Conntrack` only is_set, get, clone and build are called, which read the
-// object and write errno, which is per thread.
+// SAFETY: through `&Conntrack` only is_set, get, getobjopt, cmp, clone, build and the printer are
+// called, which read the object and write errno, which is per thread. What printers share beside the
+// object is behind a lock: see `text::print`.
 unsafe impl Sync for Conntrack {}
 
 impl Conntrack {
