@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_int, c_uint};
 use std::sync::{Mutex, PoisonError};
 
 use super::labelmap::{self, LabelMap};
-use super::{Conntrack, EventType, ObjectError, attr};
+use super::{Conntrack, ObjectError, attr};
 use crate::error::Result;
 use crate::event::EventKind;
 use crate::flow::Flow;
