@@ -1,0 +1,169 @@
+# Builds and tests with each supported release of the C library. Read by ./dev.
+# shellcheck shell=bash
+#
+# Debian has the releases as packages, which are unpacked below target/compat/releases and never
+# installed. A build is pointed at one of them by pkg-config. What it builds asks for its loader and
+# its libraries below target/compat/running, a link to a release: changing the link changes the
+# library under the same programs. So also the programs that tests start get the right one.
+
+# Each release of the library, and the Debian release that has it.
+readonly RELEASES=(1.0.9:bookworm 1.1.0:trixie 1.1.1:sid)
+
+readonly DEBIAN_KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
+readonly DEBIAN_MIRROR=${NFCT_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+
+numbers() { printf '%s\n' "${RELEASES[@]%%:*}"; }
+
+# Sets `compat`, and makes sure that every release is below it.
+get_releases() {
+    local target=${CARGO_TARGET_DIR:-target} release
+    mkdir -p "$target/compat/releases"
+    compat=$(cd "$target/compat" && pwd)
+    for release in "${RELEASES[@]}"; do
+        [ -e "$compat/releases/${release%%:*}/complete" ] || get_release "${release%%:*}" "${release##*:}"
+    done
+}
+
+# Unpacks release $1 from Debian $2.
+get_release() {
+    local root=$compat/releases/$1 work=$compat/releases/.$1 arch list
+    say "unpacking libnetfilter_conntrack $1 from Debian $2 below $root"
+    rm -rf "$root" "$work"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$root"
+    arch=$(dpkg --print-architecture)
+    list=$work/sources.list
+    echo "deb [arch=$arch signed-by=$DEBIAN_KEYS] $DEBIAN_MIRROR $2 main" >"$list"
+    # Nothing of this machine's packages or settings takes part, but for the proxy.
+    local apt=(apt-get -qq -o "Dir::Etc::SourceList=$list" -o Dir::Etc::SourceParts=/dev/null
+        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
+        -o "Dir::State::Lists=$work/lists" -o Dir::State::Status=/dev/null -o "Dir::Cache=$work/cache"
+        -o APT::Architecture="$arch" -o APT::Architectures= -o APT::Sandbox::User=
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
+    local packages=(libnetfilter-conntrack-dev libnetfilter-conntrack3
+        libnfnetlink-dev libnfnetlink0 libmnl-dev libmnl0)
+    "${apt[@]}" update
+    (cd "$work" && "${apt[@]}" download "${packages[@]}")
+    unpack "$work" "$root"
+    # A library made for a newer C library than this machine's is run with that.
+    local lib
+    lib=$(dirname "$(library_of "$root")")
+    if "$(host_loader)" --library-path "$lib" --list "$lib/libnetfilter_conntrack.so.3" 2>&1 |
+        grep -q 'not found'; then
+        (cd "$work" && "${apt[@]}" download libc6 libgcc-s1)
+        unpack "$work" "$root/runtime"
+    fi
+    describe_release "$1" "$2" "$root"
+    rm -rf "$work"
+}
+
+# Unpacks the packages in $1 to $2.
+unpack() {
+    local package
+    mkdir -p "$2"
+    for package in "$1"/*.deb; do
+        dpkg -x "$package" "$2"
+        rm "$package"
+    done
+}
+
+library_of() { find "$1/usr/lib" -name 'libnetfilter_conntrack.so.3' -print -quit; }
+
+host_loader() {
+    local loader
+    for loader in /lib64/ld-linux*.so.* /lib/ld-linux*.so.*; do
+        [ ! -e "$loader" ] || { echo "$loader"; return; }
+    done
+    die "no loader of glibc is here"
+}
+
+# Gives release $1 of Debian $2 in $3 the names that programs look for, and checks that it is what
+# it should be: Debian's moving releases move on.
+describe_release() {
+    local root=$3 version loader=
+    ln -sfn "$(dirname "$(library_of "$root")")" "$root/lib"
+    version=$(of_release "$1" pkg-config --modversion libnetfilter_conntrack)
+    [ "$version" = "$1" ] || die "Debian $2 has libnetfilter_conntrack $version by now, not $1: change RELEASES in tools/compat.sh"
+    loader=$(host_loader)
+    if [ -d "$root/runtime" ]; then
+        loader=$(find "$root/runtime" -name 'ld-linux*.so.*' -print -quit)
+        ln -sfn "$(dirname "$loader")" "$root/libc"
+    fi
+    ln -sfn "$loader" "$root/loader"
+    touch "$root/complete"
+}
+
+# Runs "$2…" so that pkg-config finds release $1, and nothing else.
+of_release() {
+    local root=$compat/releases/$1
+    shift
+    PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH="" PKG_CONFIG_LIBDIR=$root/lib/pkgconfig "$@"
+}
+
+# Whether this machine can do it at all; says what is missing where not.
+can_compat() {
+    local missing=
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null || missing="apt-get and dpkg"
+    [ -n "$missing" ] || [ -e "$DEBIAN_KEYS" ] || need debian-keys
+    [ -n "$missing" ] || return 0
+    local message="the releases of the library come as Debian packages, which needs $missing"
+    [ -z "${CI:-}${NFCT_REQUIRE_KERNEL:-}" ] || die "$message"
+    say "SKIPPED: $message"
+    return 1
+}
+
+# cargo, building against release $1, for the loader and libraries of whatever is `running`.
+cargo_for() {
+    local release=$1 running=$compat/running
+    shift
+    # DT_RPATH, unlike DT_RUNPATH, also holds for what the library itself needs. The library may need
+    # symbols that this machine's C library does not have: they are there when it is run.
+    local flags
+    flags=$(printf '\x1f-Clink-arg=-Wl,%s' --disable-new-dtags "-rpath,$running/lib:$running/libc" \
+        "--dynamic-linker=$running/loader" --allow-shlib-undefined)
+    # With a target named, the flags do not hold for build scripts, which run on this machine as it is.
+    CARGO_ENCODED_RUSTFLAGS=${flags:1} CARGO_ENCODED_RUSTDOCFLAGS=${flags:1} CARGO_BUILD_TARGET=$(host_target) \
+        CARGO_TARGET_DIR=$compat/build of_release "$release" cargo "$@"
+}
+
+# Runs cargo's "$3…" on programs built with the headers of $1, which find library $2.
+cargo_with() {
+    ln -sfn "releases/$2" "$compat/running"
+    local headers=$1
+    NFCT_EXPECT_HEADERS=$1 NFCT_EXPECT_LIBRARY=$2 cargo_for "$headers" "${@:3}"
+}
+
+# All tests, built with the headers of $1 and run with library $2.
+test_combination() {
+    local tests=(test --workspace --all-features --no-fail-fast)
+    if [ "$2" = 1.0.9 ] && [ "$1" != 1.0.9 ]; then
+        # The bindings' own test names every function, also the one that came with 1.1.0, so the
+        # loader must refuse it. Nothing else may ever need that function.
+        { cargo_with "$1" "$2" test --package libnetfilter-conntrack-sys 2>&1 || true; } |
+            grep --max-count=1 'undefined symbol: nfct_filter_dump_set_attr_u16' || return 1
+        tests+=(--exclude libnetfilter-conntrack-sys)
+    fi
+    cargo_with "$1" "$2" "${tests[@]}"
+}
+
+# Every combination of headers and library, or that of headers $1 and library $2.
+cmd_compat() {
+    can_compat || return 0
+    need_to_build
+    need unshare nft ip conntrack
+    get_releases
+    find_privilege
+    use_runner "${runner[@]}"
+    export NFCT_TEST_CASES=${NFCT_TEST_CASES:-5000}
+    local headers library result began failed=0 table=()
+    for headers in ${1:-$(numbers)}; do
+        for library in ${2:-$(numbers)}; do
+            say "headers $headers, library $library"
+            began=$SECONDS result=passed
+            test_combination "$headers" "$library" || { result=FAILED; failed=1; }
+            table+=("$(printf '%-9s %-9s %-7s %4d s' "$headers" "$library" "$result" $((SECONDS - began)))")
+        done
+    done
+    printf '\n%-9s %-9s %s\n' headers library tests
+    printf '%s\n' "${table[@]}"
+    return $failed
+}
