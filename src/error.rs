@@ -427,6 +427,27 @@ pub enum InputError {
         /// The mask.
         mask: u32,
     },
+    /// A mark is looked at through a mask without a bit.
+    #[error("a mark needs at least one bit in its mask")]
+    EmptyMarkMask,
+    /// A selector without a condition.
+    #[error("a selector needs a condition; Selector::all() selects everything")]
+    EmptySelector,
+    /// The opposite of a selector that matches nothing, as an empty list does.
+    #[error("the opposite of nothing is everything, which only Selector::all() selects")]
+    OppositeOfNothing,
+    /// Two conditions that no entry can fulfil together.
+    #[error("two different {0} are asked for at once: nothing can match")]
+    Contradiction(&'static str),
+    /// "All of" or "none of" without labels would be true of every entry.
+    #[error("a condition on labels needs at least one label")]
+    NoLabels,
+    /// A range of ports that ends before it begins.
+    #[error("a range of ports ends before it begins")]
+    ReversedPorts,
+    /// A range of durations that has none.
+    #[error("a range of durations ends before it begins")]
+    EmptySpan,
 }
 
 #[cfg(test)]

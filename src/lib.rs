@@ -8,6 +8,7 @@
 //! | name an entry | [`Tuple`], [`Key`], [`Zone`] |
 //! | read or write what an entry has | [`Flow`] |
 //! | list entries | [`Handle::dump`], [`Dump`] |
+//! | say which entries are meant | [`Selector`], [`SelectorSet`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
 //! | use the C library's objects | [`object`] |
@@ -25,6 +26,7 @@ mod label;
 mod netns;
 pub mod object;
 mod proto;
+mod select;
 mod status;
 mod tuple;
 pub(crate) mod wire;
@@ -37,10 +39,12 @@ pub use flow::{
     TcpInfo, TcpPeer, Timestamps,
 };
 pub use handle::{CpuExpectationStatistics, CpuStatistics, Dump, Entries, Fill, Handle, Outcome};
+pub use ipnet;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
+pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};
 pub use wire::attr::Malformed;

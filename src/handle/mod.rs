@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
+pub(crate) use dump::{Filter, Masked, ZoneFilter};
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
