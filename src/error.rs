@@ -419,14 +419,23 @@ pub enum InputError {
     /// A status filter without a bit to look at.
     #[error("a status filter needs at least one bit in its mask")]
     EmptyStatusMask,
-    /// A filter value with bits outside its mask matches nothing.
-    #[error("the value {value:#x} has bits outside the mask {mask:#x}: nothing can match")]
+    /// A value with bits outside its mask: nothing can match it, and a mark cannot be changed to it.
+    #[error("the value {value:#x} has bits outside the mask {mask:#x}")]
     ValueOutsideMask {
         /// The value.
         value: u32,
         /// The mask.
         mask: u32,
     },
+    /// A mask of bits of the mark to be changed, without the mark.
+    #[error("a mark mask without a mark")]
+    MarkMaskAlone,
+    /// A change that changes nothing.
+    #[error("there is nothing in the change")]
+    EmptyChange,
+    /// A label that is to be added and removed at once.
+    #[error("a label is both added and removed")]
+    LabelAddedAndRemoved,
     /// A mark is looked at through a mask without a bit.
     #[error("a mark needs at least one bit in its mask")]
     EmptyMarkMask,

@@ -8,6 +8,7 @@
 //! | name an entry | [`Tuple`], [`Key`], [`Zone`] |
 //! | read or write what an entry has | [`Flow`] |
 //! | list entries | [`Handle::dump`], [`Dump`] |
+//! | delete or change many entries | [`Handle::delete_matching`], [`Handle::update_matching`] |
 //! | say which entries are meant | [`Selector`], [`SelectorSet`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
@@ -38,7 +39,10 @@ pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
 };
-pub use handle::{CpuExpectationStatistics, CpuStatistics, Dump, Entries, Fill, Handle, Outcome};
+pub use handle::{
+    Change, CpuExpectationStatistics, CpuStatistics, Dump, Entries, Fill, Handle, Outcome, Sweep,
+    SweepOutcome,
+};
 pub use ipnet;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;

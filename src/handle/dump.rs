@@ -8,6 +8,7 @@ use crate::flow::Flow;
 use crate::kernel::{self, Release};
 use crate::object::MessageBuf;
 use crate::proto::Family;
+use crate::select::SelectorSet;
 use crate::status::Status;
 use crate::wire::link::Answer;
 use crate::wire::{decode, uapi};
@@ -29,7 +30,7 @@ impl Handle {
     #[doc(alias = "NFCT_Q_DUMP")]
     #[doc(alias = "NFCT_Q_DUMP_FILTER")]
     pub fn dump(&mut self) -> Dump<'_> {
-        Dump { handle: self, filter: Filter::default(), reset: false }
+        Dump { handle: self, filter: Filter::default(), selectors: Vec::new(), reset: false }
     }
 }
 
@@ -43,6 +44,7 @@ impl Handle {
 pub struct Dump<'h> {
     handle: &'h mut Handle,
     filter: Filter,
+    selectors: Vec<SelectorSet>,
     reset: bool,
 }
 
@@ -96,10 +98,23 @@ impl<'h> Dump<'h> {
         self
     }
 
+    /// Only entries that one of these selectors matches: a [`Selector`](crate::Selector), a list of
+    /// them or a [`SelectorSet`]. The kernel filters by what they have in common, where it can.
+    pub fn matching(mut self, selectors: impl Into<SelectorSet>) -> Self {
+        self.selectors.push(selectors.into());
+        self
+    }
+
+    /// Leaves to the kernel what it can do for a selector, without the rest.
+    pub(super) fn narrowed(mut self, filter: &Filter) -> Self {
+        self.filter.narrow(filter);
+        self
+    }
+
     /// Sets the counters of the entries listed back to zero; the entries have what they were. The
     /// kernel does it while it lists, so entries that are not read in the end have lost theirs too.
     ///
-    /// With a filter that the kernel cannot apply in full, [`entries`](Self::entries) refuses: the
+    /// With a filter that the kernel cannot apply in full, as selectors, [`entries`](Self::entries) refuses: the
     /// kernel would reset entries that nobody asked for. It does not tell the directions of a zone
     /// apart, so [`zone_in_any_direction`](Self::zone_in_any_direction) works together with this
     /// where [`zone`](Self::zone) does not.
@@ -117,16 +132,22 @@ impl<'h> Dump<'h> {
     /// [`Error::Unsupported`] as [`reset_counters`](Self::reset_counters) says; an error of sending.
     /// [`Error::PermissionDenied`] comes from the iterator.
     pub fn entries(self) -> Result<Entries<'h>> {
-        let Self { handle, filter, reset } = self;
+        let Self { handle, mut filter, selectors, reset } = self;
         filter.check()?;
+        for set in &selectors {
+            filter.narrow(set.filter()?);
+        }
         let failure = || Failure::new(Operation::Dump, Object::Table(filter.family));
-        if reset && !filter.is_left_to_kernel() {
+        if reset && !(selectors.is_empty() && filter.is_left_to_kernel()) {
             let words = "the kernel would reset counters of entries that the filter leaves out";
             return Err(Error::Unsupported(failure().with_message(Some(words))));
         }
+        if selectors.iter().any(SelectorSet::is_nothing) {
+            return Ok(Entries { handle, filter, selectors, seq: None });
+        }
         let mut request = filter.request(reset)?;
         let seq = handle.link.start_dump(&mut request).map_err(|fault| fault.during(failure()))?;
-        Ok(Entries { handle, filter, seq: Some(seq) })
+        Ok(Entries { handle, filter, selectors, seq: Some(seq) })
     }
 }
 
@@ -142,6 +163,7 @@ impl<'h> Dump<'h> {
 pub struct Entries<'h> {
     handle: &'h mut Handle,
     filter: Filter,
+    selectors: Vec<SelectorSet>,
     /// The request, until its end was read.
     seq: Option<u32>,
 }
@@ -155,7 +177,7 @@ impl Iterator for Entries<'_> {
             let failure = || Failure::new(Operation::Dump, Object::Table(self.filter.family));
             let last = match self.handle.link.answer(seq) {
                 Ok(Answer::Message(message)) => match decode::flow(self.handle.link.bytes(message)) {
-                    Ok(flow) if self.filter.matches(&flow) => return Some(Ok(flow)),
+                    Ok(flow) if self.is_wanted(&flow) => return Some(Ok(flow)),
                     Ok(_) => continue,
                     Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
                 },
@@ -171,6 +193,12 @@ impl Iterator for Entries<'_> {
 }
 
 impl FusedIterator for Entries<'_> {}
+
+impl Entries<'_> {
+    fn is_wanted(&self, flow: &Flow) -> bool {
+        self.filter.matches(flow) && self.selectors.iter().all(|set| set.matches(flow))
+    }
+}
 
 /// What entries are wanted.
 #[derive(Debug, Clone, Default)]
@@ -227,6 +255,15 @@ impl ZoneFilter {
 }
 
 impl Filter {
+    /// Adds what another one asks for where this one asks nothing. Asking for less is always right:
+    /// what the other stands for is checked on every entry.
+    fn narrow(&mut self, other: &Self) {
+        self.family = self.family.or(other.family);
+        self.zone = self.zone.or(other.zone);
+        self.mark = self.mark.or(other.mark);
+        self.status = self.status.or(other.status);
+    }
+
     fn check(&self) -> Result<(), InputError> {
         for masked in [self.mark, self.status].into_iter().flatten() {
             masked.check()?;

@@ -1,20 +1,24 @@
 //! The handle: a connection to the connection tracking of one network namespace.
 
 mod batch;
+mod change;
 mod delete;
 mod dump;
 mod flush;
 mod get;
 mod statistics;
+mod sweep;
 mod zones;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+pub use change::Change;
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
 pub(crate) use dump::{Filter, Masked, ZoneFilter};
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
+pub use sweep::{Sweep, SweepOutcome};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::{Flow, Purpose};

@@ -48,7 +48,6 @@ impl SelectorSet {
     }
 
     /// The selectors, in the order they were given.
-    #[must_use]
     pub fn selectors(&self) -> &[Selector] {
         &self.0.selectors
     }

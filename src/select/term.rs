@@ -143,12 +143,11 @@ fn layer4_ends(tuple: &Tuple) -> (u16, u16) {
 }
 
 fn has_labels(flow: &Flow, share: Share, wanted: &Labels) -> bool {
-    let has = flow.labels.unwrap_or_default().words();
-    let mut pairs = has.into_iter().zip(wanted.words());
+    let has = flow.labels.unwrap_or_default();
     match share {
-        Share::All => pairs.all(|(has, wanted)| has & wanted == wanted),
-        Share::Any => pairs.any(|(has, wanted)| has & wanted != 0),
-        Share::None => pairs.all(|(has, wanted)| has & wanted == 0),
+        Share::All => has.union(*wanted) == has,
+        Share::Any => has.intersects(wanted),
+        Share::None => !has.intersects(wanted),
     }
 }
 

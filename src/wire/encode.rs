@@ -71,6 +71,9 @@ pub(crate) fn flow(request: &mut MessageBuf, flow: &Flow, zones: Zones) -> Resul
     set_seq_adjust(&mut ct, flow)?;
     set_synproxy(&mut ct, flow)?;
     ct.append_to(request)?;
+    if let Some(mask) = flow.mark_mask {
+        request.put(cta::MARK_MASK, &mask.to_be_bytes())?;
+    }
     put_icmp(request, cta::TUPLE_ORIG, &flow.original)?;
     put_icmp(request, cta::TUPLE_REPLY, &flow.reply)
 }

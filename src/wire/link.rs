@@ -92,6 +92,21 @@ impl Link {
         })
     }
 
+    /// Another link in the same network namespace, to ask while a dump is running here. `None` where
+    /// there cannot be one; see [`replacement`](Self::replacement).
+    pub(crate) fn sibling(&self) -> Option<Self> {
+        Some(Self {
+            socket: self.replacement()?,
+            seq: 0,
+            patience: self.patience,
+            receive_buffer: self.receive_buffer,
+            unfinished: None,
+            interrupted: false,
+            buffer: vec![0; BUFFER].into(),
+            unread: 0..0,
+        })
+    }
+
     pub(crate) fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
     }
@@ -243,8 +258,8 @@ impl Link {
     /// answers a second dump with `EBUSY` while one is running.
     ///
     /// Closing the socket ends the dump at once, whatever the size of the table. A socket can only
-    /// be replaced in its own network namespace, though, so where the calling thread has moved (or
-    /// the kernel cannot tell) the rest of the dump is read and thrown away.
+    /// be replaced in its own network namespace, though, so where that cannot be had the rest of the
+    /// dump is read and thrown away.
     fn settle(&mut self) -> Result<(), Fault> {
         let Some(seq) = self.unfinished else { return Ok(()) };
         match self.replacement() {
@@ -258,12 +273,16 @@ impl Link {
         }
     }
 
+    /// Another socket in the same network namespace: opened right here when the calling thread is
+    /// in it, else by a thread that enters it, for which the rights may be missing
+    /// (`CAP_SYS_ADMIN`).
     fn replacement(&self) -> Option<Socket> {
-        let own = self.socket.namespace_cookie().ok()?;
-        let socket = Socket::open().ok()?;
-        if socket.namespace_cookie().ok()? != own {
-            return None;
-        }
+        let own = self.socket.namespace_cookie().ok();
+        let here = Socket::open().ok()?;
+        let socket = match here.namespace_cookie().ok() {
+            cookie @ Some(_) if cookie == own => here,
+            _ => self.socket.namespace().ok()?.run(Socket::open).ok()?.ok()?,
+        };
         if let Some(bytes) = self.receive_buffer {
             socket.set_receive_buffer(bytes).ok()?;
         }
