@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 use common::{all, flow, ip, nft, sysctl, tcp, tuples, udp};
@@ -138,7 +139,7 @@ fn what_makes_no_sense_is_refused() {
         (any().status(Status::empty()), InputError::EmptyStatusMask),
         (any().labels_none_of(labels(&[])), InputError::NoLabels),
         (any().labels_all_of(labels(&[])), InputError::NoLabels),
-        (any().dport(PortSet::from(9..=1)), InputError::ReversedPorts),
+        (any().dport(PortSet::from(RangeInclusive::new(9, 1))), InputError::ReversedPorts),
         (any().timeout(Duration::from_secs(2)..Duration::from_secs(2)), InputError::EmptySpan),
     ];
     for (selector, error) in wrong {
@@ -233,6 +234,10 @@ fn a_dump_finds_what_trying_every_entry_finds() {
         assert_eq!(found.len(), wanted.len(), "{selector:?}: {found:?}");
         assert!(wanted.iter().all(|part| found.iter().any(|text| text.contains(part))), "{found:?}");
     }
+    // Nothing set is something to look for.
+    assert_eq!(listed(&mut handle, any().mark(0)).len(), flows.len() - 2);
+    assert_eq!(listed(&mut handle, any().status_unset(Status::ASSURED)).len(), flows.len() - 1);
+    assert_eq!(listed(&mut handle, Selector::zone(0)).len(), flows.len() - 3);
     assert_eq!(listed(&mut handle, Selector::all()).len(), flows.len());
     assert!(listed(&mut handle, Selector::any_of([])).is_empty());
 }

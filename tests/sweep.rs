@@ -3,11 +3,13 @@
 mod common;
 
 use std::fs;
-use std::time::Duration;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use common::{all, flow, nft, numbered, tcp, udp};
 use netfilter_conntrack::{
-    Change, Error, Flow, Handle, InputError, Key, Labels, Namespace, Result, Selector, Status,
+    Change, Error, Family, Flow, Handle, InputError, Key, Labels, Namespace, NatTarget, Result, Selector,
+    SelectorSet, Status, Tuple, Zone,
 };
 
 fn create(handle: &mut Handle, flows: impl IntoIterator<Item = Flow>) {
@@ -54,6 +56,42 @@ fn a_change_leaves_alone_what_it_does_not_name() {
     let outcome = handle.update_matching(Selector::all(), Change::new().mark(0)).run().expect("an outcome");
     assert_eq!(outcome.done, 2);
     assert!(all(&mut handle).iter().all(|flow| flow.mark == Some(0)));
+}
+
+#[test]
+fn every_kind_of_entry_can_be_changed_and_deleted() {
+    let mut handle = require_kernel!();
+    let ping = |src, dst| Tuple::ping(common::ip(src), common::ip(dst), 9).expect("a tuple");
+    let gre = Tuple::gre(common::ip("10.0.0.1"), common::ip("10.0.0.2"), 1, 2).expect("a tuple");
+    let target = NatTarget::from(common::socket("10.0.0.8:5353"));
+    let flows = [
+        flow(udp("10.0.0.3:9", "192.0.2.1:53")).dnat(target),
+        flow(udp("10.0.0.4:9", "192.0.2.1:53")).snat(target),
+        flow(tcp("[::1]:9", "[::2]:53")),
+        flow(tcp("10.0.0.5:9", "10.0.0.6:53")).zone(Zone::original_only(7)),
+        flow(udp("[::5]:9", "[::6]:53")).zone(Zone::reply_only(7)),
+        flow(ping("10.0.0.1", "10.0.0.2")).zone(7),
+        flow(ping("::1", "::2")),
+        flow(gre),
+    ];
+    create(&mut handle, flows);
+    let change = Change::new().mark(4).timeout(Duration::from_secs(700));
+    let outcome = handle.update_matching(Selector::all(), change).run().expect("an outcome");
+    assert_eq!((outcome.done, outcome.is_complete()), (8, true), "{outcome:?}");
+    let changed = |flow: &Flow| flow.mark == Some(4) && flow.timeout > Some(Duration::from_secs(600));
+    assert!(all(&mut handle).iter().all(changed));
+    for (selector, hits) in [
+        (Selector::zone(7), 1),
+        (Selector::zone_in_any_direction(7).family(Family::Ipv6), 1),
+        (Selector::zone_in_any_direction(7), 1),
+        (Selector::any_zone().snat().udp(), 1),
+        (Selector::any_zone().dnat().udp(), 1),
+        (Selector::zone(0).mark(4), 3),
+    ] {
+        let outcome = handle.delete_matching(&selector).run().expect("an outcome");
+        assert_eq!((outcome.done, outcome.is_complete()), (hits, true), "{selector:?}: {outcome:?}");
+    }
+    assert!(all(&mut handle).is_empty());
 }
 
 /// The kernel takes the mask with an update of a single entry, and when it makes one.
@@ -177,4 +215,30 @@ fn without_rights_nothing_happens() {
         assert!(matches!(denied, Ok(Err(Error::PermissionDenied(_)))));
     });
     assert_eq!(all(&mut handle).len(), 10);
+}
+
+/// One pass for thousands of selectors, held against a listing alone. Run with
+/// `cargo test --release --test sweep -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn three_thousand_selectors_cost_one_listing() {
+    let mut handle = require_kernel!();
+    let entries = 200_000;
+    create(&mut handle, (0..entries).map(numbered));
+    let sources = (0..3000u32).map(|n| IpAddr::from((0x0a01_0000 + n).to_be_bytes()));
+    let set: SelectorSet = sources.map(|src| Selector::any_zone().udp().src(src.into()).dport(53)).collect();
+    for _ in 0..3 {
+        let time = |work: &mut dyn FnMut() -> usize| {
+            let start = Instant::now();
+            let count = work();
+            (start.elapsed().as_nanos() / u128::from(entries), count)
+        };
+        let (alone, all) = time(&mut || handle.dump().entries().expect("a dump").count());
+        let (set, hits) = time(&mut || handle.delete_matching(&set).dry_run().expect("a listing").count());
+        println!("{alone} ns an entry alone, {set} ns with 3000 selectors, {hits} of {all} hit");
+        assert!(hits > 0 && set < 2 * alone);
+    }
+    let start = Instant::now();
+    let outcome = handle.delete_matching(Selector::zone(0).udp()).run().expect("an outcome");
+    println!("{} deleted in {:?}", outcome.done, start.elapsed());
 }

@@ -156,7 +156,7 @@ fn the_kernel_passes_whatever_a_selector_matches() {
     let mut chance = Chance(0x5eed);
     let flows: Vec<Flow> = (0..500).map(|_| chance.flow()).collect();
     let (mut matched, mut spared) = (0, 0);
-    for round in 0..4000 {
+    for round in 0..1500 {
         let selector = chance.sound_selector(1 + round % 4);
         let set = SelectorSet::from(&selector);
         let filter = set.filter().expect("sound");
@@ -170,7 +170,7 @@ fn the_kernel_passes_whatever_a_selector_matches() {
         }
     }
     // The test would be worth nothing if either never happened.
-    assert!(matched > 100_000 && spared > 100_000, "{matched} matched, {spared} spared");
+    assert!(matched > 50_000 && spared > 50_000, "{matched} matched, {spared} spared");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn what_is_refused_or_empty_matches_nothing_and_neither_does_its_opposite() {
     let mut chance = Chance(0xbad);
     let flows: Vec<Flow> = (0..200).map(|_| chance.flow()).collect();
     let mut refused = 0;
-    for round in 0..4000 {
+    for round in 0..2000 {
         let selector = chance.selector(1 + round % 4);
         let nothing = SelectorSet::from(&selector).is_nothing();
         if selector.check().is_err() || nothing {
@@ -189,7 +189,7 @@ fn what_is_refused_or_empty_matches_nothing_and_neither_does_its_opposite() {
             }
         }
     }
-    assert!(refused > 500, "{refused}");
+    assert!(refused > 300, "{refused}");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_set_is_as_good_as_trying_every_selector() {
     let mut chance = Chance(0x5e7);
     let flows: Vec<Flow> = (0..300).map(|_| chance.flow()).collect();
     let mut matched = 0;
-    for round in 0..300 {
+    for round in 0..150 {
         let count = chance.below(40);
         let selectors: Vec<Selector> = (0..count).map(|_| chance.selector(round % 4)).collect();
         let set = SelectorSet::from(selectors.clone());
@@ -208,14 +208,14 @@ fn a_set_is_as_good_as_trying_every_selector() {
             matched += u64::from(naive.is_some());
         }
     }
-    assert!(matched > 10_000, "{matched}");
+    assert!(matched > 5_000, "{matched}");
 }
 
 #[test]
 fn the_filter_of_a_set_passes_whatever_one_of_its_selectors_matches() {
     let mut chance = Chance(0xf11);
     let flows: Vec<Flow> = (0..300).map(|_| chance.flow()).collect();
-    for _ in 0..500 {
+    for _ in 0..300 {
         let zone = Selector::zone(chance.below(3) as u16);
         let some = 1 + chance.below(4);
         let set: SelectorSet = (0..some)
