@@ -114,7 +114,8 @@ impl<'h> Dump<'h> {
     /// Sets the counters of the entries listed back to zero; the entries have what they were. The
     /// kernel does it while it lists, so entries that are not read in the end have lost theirs too.
     ///
-    /// With a filter that the kernel cannot apply in full, as selectors, [`entries`](Self::entries) refuses: the
+    /// With selectors, or a filter that the kernel cannot apply in full,
+    /// [`entries`](Self::entries) refuses: the
     /// kernel would reset entries that nobody asked for. It does not tell the directions of a zone
     /// apart, so [`zone_in_any_direction`](Self::zone_in_any_direction) works together with this
     /// where [`zone`](Self::zone) does not.

@@ -17,7 +17,10 @@ use crate::status::Status;
 
 /// Conditions on one end of one direction: a network, networks, ports.
 macro_rules! side {
-    ($side:ident, $what:literal, $one:ident, $many:ident, $port:ident, $address_attr:literal, $port_attr:literal) => {
+    (
+        $side:ident, $what:literal, $one:ident, $many:ident, $port:ident,
+        $address_attr:literal, $port_attr:literal
+    ) => {
         #[doc = concat!("And ", $what, " address is in this network. One address is a network too:")]
         /// `IpNet::from(address)`.
         #[doc(alias = $address_attr)]

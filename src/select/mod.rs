@@ -38,7 +38,8 @@ use term::Term;
 /// assert!(to_server.matches(&flow.clone().zone(10)));
 /// assert!(!to_server.matches(&flow));
 ///
-/// let forwarded = Selector::any_zone().udp() & (Selector::any_zone().dport(53) | Selector::any_zone().reply_sport(53));
+/// let either_port = Selector::any_zone().dport(53) | Selector::any_zone().reply_sport(53);
+/// let forwarded = Selector::any_zone().udp() & either_port;
 /// assert!(forwarded.matches(&flow));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
