@@ -475,8 +475,8 @@ pub enum InputError {
     /// A filter that lets everything pass, where everything has to be asked for by its own name.
     #[error("the filter lets everything pass")]
     EmptyFilter,
-    /// A filter value with bits outside its mask matches nothing.
-    #[error("the value {value:#x} has bits outside the mask {mask:#x}: nothing can match")]
+    /// A value with bits outside its mask: nothing can match it, and a mark cannot be changed to it.
+    #[error("the value {value:#x} has bits outside the mask {mask:#x}")]
     ValueOutsideMask {
         /// The value.
         value: u32,
@@ -505,6 +505,36 @@ pub enum InputError {
     /// Events of no group are to be listened to.
     #[error("no group of events to listen to")]
     NoGroups,
+    /// A mask of bits of the mark to be changed, without the mark.
+    #[error("a mark mask without a mark")]
+    MarkMaskAlone,
+    /// A change that changes nothing.
+    #[error("there is nothing in the change")]
+    EmptyChange,
+    /// A label that is to be added and removed at once.
+    #[error("a label is both added and removed")]
+    LabelAddedAndRemoved,
+    /// A mark is looked at through a mask without a bit.
+    #[error("a mark needs at least one bit in its mask")]
+    EmptyMarkMask,
+    /// A selector without a condition.
+    #[error("a selector needs a condition; Selector::all() selects everything")]
+    EmptySelector,
+    /// The opposite of a selector that matches nothing, as an empty list does.
+    #[error("the opposite of nothing is everything, which only Selector::all() selects")]
+    OppositeOfNothing,
+    /// Two conditions that no entry can fulfil together.
+    #[error("two different {0} are asked for at once: nothing can match")]
+    Contradiction(&'static str),
+    /// "All of" or "none of" without labels would be true of every entry.
+    #[error("a condition on labels needs at least one label")]
+    NoLabels,
+    /// A range of ports that ends before it begins.
+    #[error("a range of ports ends before it begins")]
+    ReversedPorts,
+    /// A range of durations that has none.
+    #[error("a range of durations ends before it begins")]
+    EmptySpan,
 }
 
 #[cfg(test)]

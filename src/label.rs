@@ -74,6 +74,18 @@ impl Labels {
         self.words == [0; 4]
     }
 
+    /// The labels of both sets.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self { words: std::array::from_fn(|word| self.words[word] | other.words[word]) }
+    }
+
+    /// Whether the sets have a label in common.
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.words.iter().zip(other.words).any(|(own, other)| own & other != 0)
+    }
+
     /// The labels, lowest first.
     pub fn iter(&self) -> impl Iterator<Item = u16> + use<> {
         let labels = *self;

@@ -9,6 +9,8 @@
 //! | read or write what an entry has | [`Flow`] |
 //! | list entries | [`Handle::dump`], [`Dump`] |
 //! | read and change what helpers expect | [`Handle::expectations`], [`Expectation`] |
+//! | delete or change many entries | [`Handle::delete_matching`], [`Handle::update_matching`] |
+//! | say which entries are meant | [`Selector`], [`SelectorSet`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
 //! | use the C library's objects | [`object`] |
@@ -32,6 +34,7 @@ mod prefix;
 #[doc = include_str!("../docs/parity.md")]
 pub mod parity {}
 mod proto;
+mod select;
 mod status;
 mod tuple;
 mod tuple_filter;
@@ -40,21 +43,23 @@ mod zone;
 
 pub use direction::{Direction, PerDirection};
 pub use error::{Error, Failure, InputError, Object, Operation, Result};
-pub use event::{Change, Event, EventKind, Events, EventsBuilder, Groups};
+pub use event::{EntryEvent, Event, EventKind, Events, EventsBuilder, Groups};
 pub use expectation::{Expectation, ExpectationFlags, ExpectationKey, ExpectationNat, SourceMask};
 pub use flow::{
     Counters, DccpInfo, DccpRole, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
     TcpInfo, TcpPeer, Timestamps,
 };
 pub use handle::{
-    CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
-    Expectations, Fill, Flush, Handle, Outcome,
+    Change, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
+    Expectations, Fill, Flush, Handle, Outcome, Sweep, SweepOutcome,
 };
+pub use ipnet;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
 pub use prefix::Prefix;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
+pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};
 pub use tuple_filter::TupleFilter;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use common::{all, flow, numbered, sysctl, udp};
 use listen::{changes, next_flow, queued};
 use netfilter_conntrack::{
-    Change, Error, Event, EventKind, Events, Flow, Groups, Handle, InputError, Operation, ProtoInfo, Status,
-    TcpState,
+    EntryEvent, Error, Event, EventKind, Events, Flow, Groups, Handle, InputError, Operation, ProtoInfo,
+    Status, TcpState,
 };
 
-fn tcp_state(change: &Change<Flow>) -> Option<TcpState> {
+fn tcp_state(change: &EntryEvent<Flow>) -> Option<TcpState> {
     match &change.entry.proto_info {
         Some(ProtoInfo::Tcp(info)) => info.state,
         _ => None,

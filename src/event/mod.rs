@@ -74,9 +74,9 @@ pub struct Events {
 #[expect(clippy::large_enum_variant, reason = "nearly all events are of flows; a box for each costs more")]
 pub enum Event {
     /// A flow was created, changed or destroyed.
-    Flow(Change<Flow>),
+    Flow(EntryEvent<Flow>),
     /// An expectation was made or removed.
-    Expectation(Change<Expectation>),
+    Expectation(EntryEvent<Expectation>),
     /// The receive buffer was full and events were lost.
     ///
     /// It comes when everything that was queued before the loss has been read: all items after it
@@ -136,7 +136,7 @@ impl EventKind {
 /// An event of an entry: what happened, to which, and because of whom.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Change<T> {
+pub struct EntryEvent<T> {
     /// What happened.
     pub kind: EventKind,
     /// The entry, as far as the event describes it.
@@ -233,11 +233,11 @@ fn event(message: &Message, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
     match message.kind & 0xff00 {
         uapi::SUBSYS_CTNETLINK => {
             let entry = decode::flow(bytes)?;
-            Ok(Some(Event::Flow(Change { kind, entry, port_id, namespace })))
+            Ok(Some(Event::Flow(EntryEvent { kind, entry, port_id, namespace })))
         }
         uapi::SUBSYS_CTNETLINK_EXP => {
             let entry = decode_expect::expectation(bytes)?;
-            Ok(Some(Event::Expectation(Change { kind, entry, port_id, namespace })))
+            Ok(Some(Event::Expectation(EntryEvent { kind, entry, port_id, namespace })))
         }
         _ => Ok(None),
     }

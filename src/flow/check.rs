@@ -26,6 +26,7 @@ impl Flow {
         if self.labels_mask.is_some() && self.labels.is_none() {
             return Err(InputError::LabelMaskAlone);
         }
+        self.check_mark()?;
         match purpose {
             Purpose::Create if self.timeout.is_none() => Err(InputError::MissingTimeout),
             Purpose::Create | Purpose::Describe => self.check_nat(),
@@ -34,6 +35,18 @@ impl Flow {
             }
             Purpose::Update if self.master.is_some() => Err(InputError::OnlyAtCreation("a master")),
             Purpose::Update => Ok(()),
+        }
+    }
+
+    /// The kernel flips the bits of a mark that are outside its mask.
+    fn check_mark(&self) -> Result<(), InputError> {
+        match (self.mark, self.mark_mask) {
+            (_, None) => Ok(()),
+            (None, Some(_)) => Err(InputError::MarkMaskAlone),
+            (Some(value), Some(mask)) if value & !mask != 0 => {
+                Err(InputError::ValueOutsideMask { value, mask })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -131,6 +144,16 @@ mod tests {
         assert_eq!(flow.check(Purpose::Create), Err(InputError::MissingTimeout));
         assert_eq!(flow.status(Status::ASSURED).check(Purpose::Update), Ok(()));
         assert_eq!(udp().check(Purpose::Create), Ok(()));
+    }
+
+    #[test]
+    fn a_masked_mark_stays_inside_its_mask() {
+        assert_eq!(udp().mark_masked(0x10, 0xf0).check(Purpose::Update), Ok(()));
+        let outside = InputError::ValueOutsideMask { value: 0x11, mask: 0xf0 };
+        assert_eq!(udp().mark_masked(0x11, 0xf0).check(Purpose::Create), Err(outside));
+        let alone = Flow { mark_mask: Some(1), ..udp() };
+        assert_eq!(alone.check(Purpose::Update), Err(InputError::MarkMaskAlone));
+        assert_eq!(udp().mark_masked(1, 1).mark(2).mark_mask, None);
     }
 
     #[test]

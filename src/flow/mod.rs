@@ -68,6 +68,8 @@ pub struct Flow {
     /// The mark (`CONFIG_NF_CONNTRACK_MARK`). In an event it is left out when it is 0.
     #[doc(alias = "ATTR_MARK")]
     pub mark: Option<u32>,
+    /// Which bits of the mark a request changes; all when `None`. Never reported.
+    pub mark_mask: Option<u32>,
     /// What the tracker of the layer 4 protocol knows.
     pub proto_info: Option<ProtoInfo>,
     /// The helper that reads the flow's payload.
@@ -122,6 +124,7 @@ impl Flow {
             status: None,
             timeout: None,
             mark: None,
+            mark_mask: None,
             proto_info: None,
             helper: None,
             labels: None,
@@ -165,10 +168,20 @@ impl Flow {
         self
     }
 
-    /// Sets the [mark](Self#structfield.mark).
+    /// Sets the [mark](Self#structfield.mark), all of it.
     #[must_use]
     pub fn mark(mut self, mark: u32) -> Self {
         self.mark = Some(mark);
+        self.mark_mask = None;
+        self
+    }
+
+    /// Sets the bits of the mark that are in `mask` to those of `mark`; the others stay. The kernel
+    /// does it, so nothing is lost between a read and a write. The C library has no way to say it.
+    #[must_use]
+    pub fn mark_masked(mut self, mark: u32, mask: u32) -> Self {
+        self.mark = Some(mark);
+        self.mark_mask = Some(mask);
         self
     }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
 use crate::object::MessageBuf;
 use crate::proto::Family;
+use crate::select::SelectorSet;
 use crate::status::Status;
 use crate::tuple_filter::TupleFilter;
 use crate::wire::link::{Answer, Link};
@@ -31,7 +32,7 @@ impl Handle {
     #[doc(alias = "NFCT_Q_DUMP")]
     #[doc(alias = "NFCT_Q_DUMP_FILTER")]
     pub fn dump(&mut self) -> Dump<'_> {
-        Dump { handle: self, filter: Filter::default(), reset: false }
+        Dump { handle: self, filter: Filter::default(), selectors: Vec::new(), reset: false }
     }
 }
 
@@ -45,6 +46,7 @@ impl Handle {
 pub struct Dump<'h> {
     handle: &'h mut Handle,
     filter: Filter,
+    selectors: Vec<SelectorSet>,
     reset: bool,
 }
 
@@ -55,10 +57,24 @@ impl<'h> Dump<'h> {
         Self { filter, ..self }
     }
 
+    /// Only entries that one of these selectors matches: a [`Selector`](crate::Selector), a list of
+    /// them or a [`SelectorSet`]. The kernel filters by what they have in common, where it can.
+    pub fn matching(mut self, selectors: impl Into<SelectorSet>) -> Self {
+        self.selectors.push(selectors.into());
+        self
+    }
+
+    /// Leaves to the kernel what it can do for a selector, without the rest.
+    pub(super) fn narrowed(mut self, filter: &Filter) -> Self {
+        self.filter.narrow(filter);
+        self
+    }
+
     /// Sets the counters of the entries listed back to zero; the entries have what they were. The
     /// kernel does it while it lists, so entries that are not read in the end have lost theirs too.
     ///
-    /// With a filter that the kernel cannot apply in full, [`entries`](Self::entries) refuses: the
+    /// With selectors, or a filter that the kernel cannot apply in full,
+    /// [`entries`](Self::entries) refuses: the
     /// kernel would reset entries that nobody asked for. It does not tell the directions of a zone
     /// apart, so [`zone_in_any_direction`](Self::zone_in_any_direction) works together with this
     /// where [`zone`](Self::zone) does not.
@@ -76,19 +92,25 @@ impl<'h> Dump<'h> {
     /// [`Error::Unsupported`] as [`reset_counters`](Self::reset_counters) says; an error of sending.
     /// [`Error::PermissionDenied`] comes from the iterator.
     pub fn entries(self) -> Result<Entries<'h>> {
-        let Self { handle, filter, reset } = self;
+        let Self { handle, mut filter, selectors, reset } = self;
         filter.check()?;
+        for set in &selectors {
+            filter.narrow(set.filter()?);
+        }
         let failure = || Failure::new(Operation::Dump, Object::Table(filter.family));
-        if reset && !filter.is_kept_by_dump() {
+        if reset && !(selectors.is_empty() && filter.is_kept_by_dump()) {
             let words = "the kernel would reset counters of entries that the filter leaves out";
             return Err(Error::Unsupported(failure().with_message(Some(words))));
+        }
+        if selectors.iter().any(SelectorSet::is_nothing) {
+            return Ok(Entries { handle, filter, selectors, listing: Listing::over() });
         }
         let kind = if reset { uapi::CT_GET_CTRZERO } else { uapi::CT_GET };
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
         let mut request = MessageBuf::new(kind, flags, filter.family_number(), 0);
         filter.append_to(&mut request)?;
         let listing = Listing::start(&mut handle.link, &mut request, &failure)?;
-        Ok(Entries { handle, filter, listing })
+        Ok(Entries { handle, filter, selectors, listing })
     }
 }
 
@@ -104,6 +126,7 @@ impl<'h> Dump<'h> {
 pub struct Entries<'h> {
     handle: &'h mut Handle,
     filter: Filter,
+    selectors: Vec<SelectorSet>,
     listing: Listing,
 }
 
@@ -119,7 +142,7 @@ impl Iterator for Entries<'_> {
                 Err(error) => return Some(Err(error)),
             };
             match decode::flow(self.handle.link.bytes(message)) {
-                Ok(flow) if self.filter.matches(&flow) => return Some(Ok(flow)),
+                Ok(flow) if self.is_wanted(&flow) => return Some(Ok(flow)),
                 Ok(_) => {}
                 Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
             }
@@ -129,11 +152,22 @@ impl Iterator for Entries<'_> {
 
 impl FusedIterator for Entries<'_> {}
 
+impl Entries<'_> {
+    fn is_wanted(&self, flow: &Flow) -> bool {
+        self.filter.matches(flow) && self.selectors.iter().all(|set| set.matches(flow))
+    }
+}
+
 /// A running listing, of whatever kind: the request, until its end was read.
 #[derive(Debug)]
 pub(super) struct Listing(Option<u32>);
 
 impl Listing {
+    /// One that nothing is in.
+    pub(super) fn over() -> Self {
+        Self(None)
+    }
+
     pub(super) fn start(
         link: &mut Link,
         request: &mut MessageBuf,

@@ -13,34 +13,34 @@ use crate::wire::uapi;
 use crate::zone::Zone;
 
 /// What entries are wanted.
-#[derive(Debug, Default)]
-pub(super) struct Filter {
-    pub(super) family: Option<Family>,
-    zone: Option<ZoneFilter>,
-    mark: Option<Masked>,
-    status: Option<Masked>,
-    pub(super) original: Option<TupleFilter>,
-    pub(super) reply: Option<TupleFilter>,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    pub(crate) family: Option<Family>,
+    pub(crate) zone: Option<ZoneFilter>,
+    pub(crate) mark: Option<Masked>,
+    pub(crate) status: Option<Masked>,
+    pub(crate) original: Option<TupleFilter>,
+    pub(crate) reply: Option<TupleFilter>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum ZoneFilter {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ZoneFilter {
     Exact(Zone),
     AnyDirection(u16),
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Masked {
-    value: u32,
-    mask: u32,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Masked {
+    pub(crate) value: u32,
+    pub(crate) mask: u32,
 }
 
 impl Masked {
-    fn matches(self, word: u32) -> bool {
+    pub(crate) fn matches(self, word: u32) -> bool {
         word & self.mask == self.value
     }
 
-    fn check(self) -> Result<(), InputError> {
+    pub(crate) fn check(self) -> Result<(), InputError> {
         let Self { value, mask } = self;
         match value & !mask {
             0 => Ok(()),
@@ -50,7 +50,7 @@ impl Masked {
 }
 
 impl ZoneFilter {
-    fn matches(self, zone: Zone) -> bool {
+    pub(crate) fn matches(self, zone: Zone) -> bool {
         match self {
             Self::Exact(wanted) => zone == wanted,
             Self::AnyDirection(id) => zone.touches(id),
@@ -59,7 +59,7 @@ impl ZoneFilter {
 
     /// The number that the kernel can look for. It compares the number of the entry whatever the
     /// direction, so it cannot find entries that are in zone 0 in one direction.
-    fn for_kernel(self) -> Option<u16> {
+    pub(crate) fn for_kernel(self) -> Option<u16> {
         match self {
             Self::Exact(zone) => Some(zone.id()),
             Self::AnyDirection(0) => None,
@@ -69,6 +69,15 @@ impl ZoneFilter {
 }
 
 impl Filter {
+    /// Adds what another one asks for where this one asks nothing. Asking for less is always right:
+    /// what the other stands for is checked on every entry.
+    pub(super) fn narrow(&mut self, other: &Self) {
+        self.family = self.family.or(other.family);
+        self.zone = self.zone.or(other.zone);
+        self.mark = self.mark.or(other.mark);
+        self.status = self.status.or(other.status);
+    }
+
     pub(super) fn set_zone(&mut self, zone: Zone) {
         self.zone = Some(ZoneFilter::Exact(zone));
     }
@@ -113,7 +122,7 @@ impl Filter {
         tuples && mark && self.family.is_none() && self.zone.is_none() && self.status.is_none()
     }
 
-    pub(super) fn matches(&self, flow: &Flow) -> bool {
+    pub(crate) fn matches(&self, flow: &Flow) -> bool {
         let status = flow.status.unwrap_or_default().bits();
         self.family.is_none_or(|family| flow.original.family() == family)
             && self.zone.is_none_or(|zone| zone.matches(flow.zone))

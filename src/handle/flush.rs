@@ -126,8 +126,7 @@ mod tests {
             let tuple = Tuple::udp(src.parse().expect("src"), dst.parse().expect("dst")).expect("a tuple");
             handle.create(&Flow::new(tuple).zone(5).timeout(Duration::from_secs(60))).expect("created");
         }
-        let mut filter = Filter::default();
-        filter.family = Some(Family::Ipv4);
+        let filter = Filter { family: Some(Family::Ipv4), ..Filter::default() };
         handle.delete_passing(filter).expect("deleted");
         let left = handle.dump().entries().expect("a dump").collect::<Result<Vec<_>>>().expect("entries");
         assert_eq!(left.len(), 1);

@@ -1,6 +1,7 @@
 //! The handle: a connection to the connection tracking of one network namespace.
 
 mod batch;
+mod change;
 mod delete;
 mod dump;
 mod expect;
@@ -9,17 +10,21 @@ mod filter;
 mod flush;
 mod get;
 mod statistics;
+mod sweep;
 mod zones;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+pub use change::Change;
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
 pub use expect::Expectations;
 pub use expect_dump::{ExpectationDump, ExpectationEntries};
+pub(crate) use filter::{Filter, Masked, ZoneFilter};
 pub use flush::Flush;
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
+pub use sweep::{Sweep, SweepOutcome};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::{Flow, Purpose};

@@ -55,6 +55,9 @@ pub(crate) fn flow(request: &mut MessageBuf, flow: &Flow, zones: Zones) -> Resul
     set_zones(&mut ct, zones)?;
     set_properties(&mut ct, flow)?;
     ct.append_to(request)?;
+    if let Some(mask) = flow.mark_mask {
+        request.put(cta::MARK_MASK, &mask.to_be_bytes())?;
+    }
     put_icmp(request, cta::TUPLE_ORIG, &flow.original)?;
     put_icmp(request, cta::TUPLE_REPLY, &flow.reply)?;
     match &flow.master {

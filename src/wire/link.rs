@@ -79,16 +79,26 @@ impl From<io::Error> for Fault {
 impl Link {
     /// Opens a socket in the network namespace of the calling thread.
     pub(crate) fn open(patience: Duration) -> io::Result<Self> {
-        Ok(Self {
-            socket: Socket::open()?,
+        Ok(Self::over(Socket::open()?, patience, None))
+    }
+
+    /// Another link in the same network namespace, to ask while a dump is running here. `None` where
+    /// there cannot be one; see [`replacement`](Self::replacement).
+    pub(crate) fn sibling(&self) -> Option<Self> {
+        Some(Self::over(self.replacement()?, self.patience, self.receive_buffer))
+    }
+
+    fn over(socket: Socket, patience: Duration, receive_buffer: Option<usize>) -> Self {
+        Self {
+            socket,
             seq: 0,
             patience,
-            receive_buffer: None,
+            receive_buffer,
             unfinished: None,
             interrupted: false,
             disturbed: false,
             inbox: Inbox::new(),
-        })
+        }
     }
 
     pub(crate) fn set_patience(&mut self, patience: Duration) {
@@ -230,8 +240,8 @@ impl Link {
     /// Ends a dump: the kernel answers a second one with `EBUSY` while one is running.
     ///
     /// Closing the socket ends the dump at once, whatever the size of the table. A socket can only
-    /// be replaced in its own network namespace, though, so where the calling thread has moved (or
-    /// the kernel cannot tell) the rest of the dump is read and thrown away.
+    /// be replaced in its own network namespace, though, so where that cannot be had the rest of the
+    /// dump is read and thrown away.
     fn end_dump(&mut self, seq: u32) -> Result<(), Fault> {
         match self.replacement() {
             Some(socket) => {
@@ -245,12 +255,16 @@ impl Link {
         }
     }
 
+    /// Another socket in the same network namespace: opened right here when the calling thread is
+    /// in it, else by a thread that enters it, for which the rights may be missing
+    /// (`CAP_SYS_ADMIN`).
     fn replacement(&self) -> Option<Socket> {
-        let own = self.socket.namespace_cookie().ok()?;
-        let socket = Socket::open().ok()?;
-        if socket.namespace_cookie().ok()? != own {
-            return None;
-        }
+        let own = self.socket.namespace_cookie().ok();
+        let here = Socket::open().ok()?;
+        let socket = match here.namespace_cookie().ok() {
+            cookie @ Some(_) if cookie == own => here,
+            _ => self.socket.namespace().ok()?.run(Socket::open).ok()?.ok()?,
+        };
         if let Some(bytes) = self.receive_buffer {
             socket.set_receive_buffer(bytes).ok()?;
         }

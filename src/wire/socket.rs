@@ -8,6 +8,11 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use crate::netns::Namespace;
+
+/// Asks for the network namespace of a socket (`linux/sockios.h`). Not every `libc` has it.
+const SIOCGSKNS: libc::Ioctl = 0x894c;
+
 /// A received datagram.
 pub(super) struct Datagram {
     /// How many bytes of the buffer it fills.
@@ -75,6 +80,15 @@ impl Socket {
     /// The identity of the socket's network namespace (Linux 5.14).
     pub(super) fn namespace_cookie(&self) -> io::Result<u64> {
         self.option(libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, 0u64)
+    }
+
+    /// The socket's network namespace, to open another socket there (Linux 4.10, `CAP_NET_ADMIN`).
+    pub(super) fn namespace(&self) -> io::Result<Namespace> {
+        // SAFETY: the socket is open; this request takes no argument and returns a new descriptor,
+        // close-on-exec.
+        let fd = check(unsafe { libc::ioctl(self.fd.as_raw_fd(), SIOCGSKNS) })?;
+        // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
+        Ok(Namespace::from_fd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// The receive buffer in bytes, as the kernel counts: twice what was asked for.

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use netfilter_conntrack::{Change, Event, EventKind, Events, Flow};
+use netfilter_conntrack::{EntryEvent, Event, EventKind, Events, Flow};
 
 /// How long to wait for an event that must come.
 pub fn soon() -> Instant {
@@ -17,7 +17,7 @@ pub fn next(events: &mut Events) -> Event {
 }
 
 /// The next item, which must be of a flow.
-pub fn next_flow(events: &mut Events) -> Change<Flow> {
+pub fn next_flow(events: &mut Events) -> EntryEvent<Flow> {
     match next(events) {
         Event::Flow(change) => change,
         other => panic!("{other:?}"),

@@ -1,0 +1,155 @@
+//! What every entry that a selector matches has in common.
+//!
+//! It serves two ends: conditions that contradict each other are found before anything is sent, and
+//! the kernel is told as much as it understands. Facts may be fewer than true, never more: an entry
+//! without one of them is passed over by the kernel and seen by nobody.
+
+use super::term::{Share, Term};
+use crate::error::InputError;
+use crate::handle::{Filter, Masked, ZoneFilter};
+use crate::proto::{Family, Protocol};
+use crate::zone::Zone;
+
+/// Each is `None`, `false` or an empty mask when nothing is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    family: Option<Family>,
+    protocol: Option<Protocol>,
+    /// The protocol is one with ports.
+    ports: bool,
+    /// The protocol is TCP, since a TCP state is asked for.
+    tcp_state: bool,
+    zone: Option<ZoneFilter>,
+    mark: Masked,
+    status: Masked,
+}
+
+impl Facts {
+    /// Those of a single condition, which must make sense by itself.
+    pub(super) fn of(term: &Term) -> Result<Self, InputError> {
+        let mut facts = Self::default();
+        match term {
+            Term::Family(family) => facts.family = Some(*family),
+            Term::Protocol(protocol) => facts.protocol = Some(*protocol),
+            Term::Address(_, addresses) => facts.family = addresses.family(),
+            Term::Port(_, ports) if ports.reversed => return Err(InputError::ReversedPorts),
+            Term::Port(..) => facts.ports = true,
+            Term::TcpState(_) => facts.tcp_state = true,
+            Term::Zone(zone) => facts.zone = Some(*zone),
+            Term::Mark(Masked { mask: 0, .. }) => return Err(InputError::EmptyMarkMask),
+            Term::Status(Masked { mask: 0, .. }) => return Err(InputError::EmptyStatusMask),
+            Term::Mark(mark) => {
+                mark.check()?;
+                facts.mark = *mark;
+            }
+            Term::Status(status) => {
+                status.check()?;
+                facts.status = *status;
+            }
+            // "All of no labels" and "none of no labels" would be true of every entry.
+            Term::Labels(Share::All | Share::None, labels) if labels.is_empty() => {
+                return Err(InputError::NoLabels);
+            }
+            Term::Timeout(span) | Term::Age(span) if span.is_empty() => return Err(InputError::EmptySpan),
+            Term::Labels(..)
+            | Term::Timeout(_)
+            | Term::Age(_)
+            | Term::Translated(_)
+            | Term::Helper(_)
+            | Term::Predicate(_) => {}
+        }
+        Ok(facts)
+    }
+
+    /// When the facts of both hold.
+    pub(super) fn both(self, other: Self) -> Result<Self, InputError> {
+        let facts = Self {
+            family: same("families", self.family, other.family)?,
+            protocol: same("protocols", self.protocol, other.protocol)?,
+            ports: self.ports || other.ports,
+            tcp_state: self.tcp_state || other.tcp_state,
+            zone: both_zones(self.zone, other.zone)?,
+            mark: both_masked("marks", self.mark, other.mark)?,
+            status: both_masked("status flags", self.status, other.status)?,
+        };
+        match facts.protocol {
+            Some(protocol) if facts.ports && !protocol.has_ports() => Err(InputError::NoPorts(protocol)),
+            Some(flow) if facts.tcp_state && flow != Protocol::TCP => {
+                Err(InputError::WrongProtocolState { state: Protocol::TCP, flow })
+            }
+            _ => Ok(facts),
+        }
+    }
+
+    /// When those of one or of the other hold.
+    pub(super) fn either(&self, other: &Self) -> Self {
+        Self {
+            family: self.family.filter(|_| self.family == other.family),
+            protocol: self.protocol.filter(|_| self.protocol == other.protocol),
+            ports: self.ports && other.ports,
+            tcp_state: self.tcp_state && other.tcp_state,
+            zone: self.zone.zip(other.zone).and_then(|(one, other)| either_zone(one, other)),
+            mark: either_masked(self.mark, other.mark),
+            status: either_masked(self.status, other.status),
+        }
+    }
+
+    /// What the kernel is asked to filter by: all of it is something that it either applies or, when
+    /// it is too old, takes no notice of. Addresses and ports are not among it: kernels up to the
+    /// newest compare IPv6 addresses the wrong way round, and those before 5.8 not at all.
+    pub(super) fn filter(&self) -> Filter {
+        let known = |masked: Masked| (masked.mask != 0).then_some(masked);
+        Filter {
+            family: self.family,
+            zone: self.zone,
+            mark: known(self.mark),
+            status: known(self.status),
+            ..Filter::default()
+        }
+    }
+}
+
+fn same<T: PartialEq>(what: &'static str, one: Option<T>, other: Option<T>) -> Result<Option<T>, InputError> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Err(InputError::Contradiction(what)),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+fn both_masked(what: &'static str, one: Masked, other: Masked) -> Result<Masked, InputError> {
+    match (one.value ^ other.value) & one.mask & other.mask {
+        0 => Ok(Masked { value: one.value | other.value, mask: one.mask | other.mask }),
+        _ => Err(InputError::Contradiction(what)),
+    }
+}
+
+fn either_masked(one: Masked, other: Masked) -> Masked {
+    let mask = one.mask & other.mask & !(one.value ^ other.value);
+    Masked { value: one.value & mask, mask }
+}
+
+fn both_zones(one: Option<ZoneFilter>, other: Option<ZoneFilter>) -> Result<Option<ZoneFilter>, InputError> {
+    use ZoneFilter::{AnyDirection, Exact};
+    let (Some(one), Some(other)) = (one, other) else { return Ok(one.or(other)) };
+    let possible = match (one, other) {
+        (Exact(zone), Exact(other)) => zone == other,
+        (Exact(zone), AnyDirection(id)) | (AnyDirection(id), Exact(zone)) => zone.touches(id),
+        // An entry has one number; the other direction can be in zone 0.
+        (AnyDirection(id), AnyDirection(other)) => id == other || id == 0 || other == 0,
+    };
+    match (one, other) {
+        _ if !possible => Err(InputError::Contradiction("zones")),
+        (Exact(_), _) | (AnyDirection(1..), AnyDirection(_)) => Ok(Some(one)),
+        _ => Ok(Some(other)),
+    }
+}
+
+fn either_zone(one: ZoneFilter, other: ZoneFilter) -> Option<ZoneFilter> {
+    match (one.for_kernel(), other.for_kernel()) {
+        _ if one == other => Some(one),
+        (Some(id), Some(same)) if id == same && id != Zone::DEFAULT.id() => {
+            Some(ZoneFilter::AnyDirection(id))
+        }
+        _ => None,
+    }
+}
