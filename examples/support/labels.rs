@@ -1,0 +1,29 @@
+//! What the examples of labels share: names, and a namespace that keeps labels.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::{Command, id};
+use std::{env, fs};
+
+use netfilter_conntrack::object::LabelMap;
+
+/// A connlabel.conf: a number and a name in each line.
+const NAMES: &str = "0 web\n1 bulk\n64 customer a\n127 suspicious\n";
+
+/// The names of this example, by way of a file. [`LabelMap::system`] has those of the machine.
+pub(crate) fn names() -> Result<LabelMap, Box<dyn Error>> {
+    let path = env::temp_dir().join(format!("connlabel-{}.conf", id()));
+    // Not a file that someone else has put there.
+    fs::File::create_new(&path)?.write_all(NAMES.as_bytes())?;
+    let map = LabelMap::open(&path);
+    fs::remove_file(&path)?;
+    Ok(map?)
+}
+
+/// Flows have room for labels only where a rule uses them.
+pub(crate) fn use_labels() -> Result<(), Box<dyn Error>> {
+    let rule = "table inet t { chain c { type filter hook input priority 0; ct label 1 counter; }; }";
+    let path = "/usr/sbin:/sbin:/usr/bin:/bin";
+    let status = Command::new("nft").arg(rule).env("PATH", path).status()?;
+    if status.success() { Ok(()) } else { Err("nft cannot add a rule with `ct label`".into()) }
+}
