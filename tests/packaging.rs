@@ -1,8 +1,10 @@
-//! What the two crates share must agree. In a packaged crate `sys/` is absent: nothing to compare.
+//! What the two crates share must agree, and what is built without the C library. In a packaged crate
+//! `sys/` is absent: nothing to compare.
 
 use std::{
-    fs,
+    env, fs, io,
     path::{Path, PathBuf},
+    process::{Command, Output},
 };
 
 /// The root of a checkout, or none in a packaged crate.
@@ -60,6 +62,57 @@ fn versions_agree() {
         .and_then(|line| quoted(line, "version = "));
     assert!(asked.is_some(), "the dependency on the sys crate has no version");
     assert_eq!(asked.map(|version| version.trim_start_matches('=')), sys);
+}
+
+/// Checks a package of this workspace where pkg-config finds no library at all.
+///
+/// Nothing is downloaded: what is needed was there to build this test.
+fn check_without_library(root: &Path, package: &str, for_docs_rs: bool) -> Option<Output> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let mut command = Command::new(cargo);
+    command.args(["check", "--offline", "--color=never", "--package", package]).current_dir(root);
+    command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-library"));
+    command.env_remove("PKG_CONFIG_PATH").env("PKG_CONFIG_LIBDIR", "/nonexistent");
+    command.env_remove("DOCS_RS").env("RUST_BACKTRACE", "1");
+    if for_docs_rs {
+        command.env("DOCS_RS", "1");
+    }
+    match command.output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            println!("skipped: no cargo here");
+            None
+        }
+        output => Some(output.expect("cargo runs")),
+    }
+}
+
+/// A missing library is explained without the noise of a panic, and docs.rs needs none.
+#[test]
+fn without_the_library() {
+    let Some(root) = checkout() else { return };
+    if env::var_os("PKG_CONFIG_SYSROOT_DIR").is_some() {
+        println!("skipped: the headers of another release change nothing here, and it takes a while");
+        return;
+    }
+    let Some(missing) = check_without_library(&root, "libnetfilter-conntrack-sys", false) else { return };
+    let text = String::from_utf8_lossy(&missing.stderr);
+    assert!(!missing.status.success(), "{text}");
+    for words in [
+        "libnetfilter_conntrack 1.0.9 or newer was not found. To install it:",
+        "Debian, Ubuntu: apt install libnetfilter-conntrack-dev",
+        "Fedora, RHEL:   dnf install libnetfilter_conntrack-devel",
+        "Arch:           pacman -S libnetfilter_conntrack",
+        "Alpine:         apk add libnetfilter_conntrack-dev",
+    ] {
+        assert!(text.contains(words), "{words}\n-- is not in\n{text}");
+    }
+    for noise in ["panicked", "backtrace:", "unwrap()"] {
+        assert!(!text.contains(noise), "{noise}\n-- is in\n{text}");
+    }
+    // The safe crate, and so the bindings beneath it.
+    let docs_rs = check_without_library(&root, "netfilter-conntrack", true).expect("cargo");
+    let text = String::from_utf8_lossy(&docs_rs.stderr);
+    assert!(docs_rs.status.success(), "{text}");
 }
 
 /// The lines of one section of a Cargo.toml.
