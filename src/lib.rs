@@ -30,7 +30,6 @@ mod label;
 pub mod message;
 mod netns;
 pub mod object;
-mod prefix;
 #[doc = include_str!("../docs/parity.md")]
 pub mod parity {}
 mod proto;
@@ -57,7 +56,6 @@ pub use ipnet;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
-pub use prefix::Prefix;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
