@@ -27,8 +27,10 @@ thread_local! {
 #[unsafe(no_mangle)]
 extern "C" fn nfct_new() -> *mut sys::nf_conntrack {
     if FAILS.get() {
-        // SAFETY: errno is the calling thread's own.
-        unsafe { *libc::__errno_location() = libc::ENOMEM };
+        // SAFETY: takes nothing.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: this is the calling thread's own errno, as calloc would leave it.
+        unsafe { *errno = libc::ENOMEM };
         return ptr::null_mut();
     }
     // SAFETY: the name is a string that ends in a NUL.
