@@ -19,6 +19,8 @@
 //! Every item names the C function or constant it stands for, so a search for `nfct_query` or
 //! `ATTR_MARK` finds its home.
 
+#![deny(unsafe_code)]
+
 mod direction;
 mod error;
 mod event;
@@ -28,7 +30,9 @@ mod handle;
 mod kernel;
 mod label;
 pub mod message;
+#[allow(unsafe_code, reason = "system calls")]
 mod netns;
+#[allow(unsafe_code, reason = "calls of the C library")]
 pub mod object;
 #[doc = include_str!("../docs/parity.md")]
 pub mod parity {}
