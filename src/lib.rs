@@ -19,6 +19,8 @@
 //! Every item names the C function or constant it stands for, so a search for `nfct_query` or
 //! `ATTR_MARK` finds its home.
 
+#![deny(unsafe_code)]
+
 mod direction;
 mod error;
 mod event;
@@ -28,9 +30,10 @@ mod handle;
 mod kernel;
 mod label;
 pub mod message;
+#[allow(unsafe_code, reason = "system calls")]
 mod netns;
+#[allow(unsafe_code, reason = "calls of the C library")]
 pub mod object;
-mod prefix;
 #[doc = include_str!("../docs/parity.md")]
 pub mod parity {}
 mod proto;
@@ -57,7 +60,6 @@ pub use ipnet;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
-pub use prefix::Prefix;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};

@@ -104,6 +104,17 @@ fn io_error(path: &Path, error: &io::Error) -> Error {
     }
 }
 
+/// Moves a test's thread into a network namespace of its own. Without the rights there is none, and
+/// where `NFCT_REQUIRE_KERNEL` is set the test fails.
+#[cfg(test)]
+pub(crate) fn own_namespace() -> bool {
+    // SAFETY: unshare(2) takes no pointers; only this thread moves.
+    let alone = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+    let required = std::env::var_os("NFCT_REQUIRE_KERNEL").is_some();
+    assert!(alone || !required, "no network namespace: {}", io::Error::last_os_error());
+    alone
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,8 +128,7 @@ mod tests {
     fn a_panic_in_a_namespace_reaches_the_caller_where_it_was() {
         // Entering even one's own namespace takes rights; without them there is nothing to see.
         let here = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
-        // SAFETY: unshare(2) takes no pointers; only this thread moves.
-        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 || here.run(|| ()).is_err() {
+        if !own_namespace() || here.run(|| ()).is_err() {
             eprintln!("SKIPPED: {}", io::Error::last_os_error());
             return;
         }

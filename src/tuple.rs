@@ -87,12 +87,12 @@ pub struct Icmp {
 }
 
 /// Queries and answers of ICMP (`invmap` of the kernel's `nf_conntrack_proto_icmp.c`).
-const ICMP_PAIRS: [(u8, u8); 4] = [(8, 0), (13, 14), (15, 16), (17, 18)];
+pub(crate) const ICMP_PAIRS: [(u8, u8); 4] = [(8, 0), (13, 14), (15, 16), (17, 18)];
 /// Queries and answers of ICMPv6 (`invmap` of `nf_conntrack_proto_icmpv6.c`).
-const ICMPV6_PAIRS: [(u8, u8); 2] = [(128, 129), (139, 140)];
+pub(crate) const ICMPV6_PAIRS: [(u8, u8); 2] = [(128, 129), (139, 140)];
 
 /// The message type that answers this one, or that this one answers.
-fn counterpart(pairs: &[(u8, u8)], kind: u8) -> Option<u8> {
+pub(crate) fn counterpart(pairs: &[(u8, u8)], kind: u8) -> Option<u8> {
     pairs.iter().find_map(|&(query, answer)| match kind {
         kind if kind == query => Some(answer),
         kind if kind == answer => Some(query),

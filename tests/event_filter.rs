@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 
 use common::{flow, socket, tcp, udp};
 use filtered::{Add, decides, ends, filter, heard, prefixes};
+use netfilter_conntrack::ipnet::IpNet;
 use netfilter_conntrack::object::{EventFilter, Logic, ObjectError};
-use netfilter_conntrack::{PerDirection, Prefix, Protocol, SctpState, TcpState, Tuple, Zone};
+use netfilter_conntrack::{PerDirection, Protocol, SctpState, TcpState, Tuple, Zone};
 
 #[test]
 fn protocols() {
@@ -88,7 +89,7 @@ fn states() {
 fn prefixes_of_both_ends() {
     let mut handle = require_kernel!();
     let flows = ends();
-    let (src, dst): (Add<Prefix>, Add<Prefix>) = (EventFilter::sources, EventFilter::destinations);
+    let (src, dst): (Add<IpNet>, Add<IpNet>) = (EventFilter::sources, EventFilter::destinations);
     let all = [0, 1, 2, 3, 4, 5];
     decides(&mut handle, &flows, src, prefixes(&["10.0.0.0/16"]), &[0, 3, 4, 5], &[1, 2, 3, 4, 5]);
     decides(&mut handle, &flows, src, prefixes(&["10.0.0.0/15"]), &[0, 1, 3, 4, 5], &[2, 3, 4, 5]);

@@ -11,8 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use common::{flow, tcp, udp};
 use filtered::{Add, decides, ends, filter, heard, prefixes};
 use listen::changes;
+use netfilter_conntrack::ipnet::IpNet;
 use netfilter_conntrack::object::{EventFilter, Logic, ObjectError};
-use netfilter_conntrack::{EventKind, Events, Namespace, Prefix, Protocol, TcpState, Tuple};
+use netfilter_conntrack::{EventKind, Events, Namespace, Protocol, TcpState, Tuple};
 
 /// Only what is queued after an attach is filtered, and a filter can be taken off.
 #[test]
@@ -83,20 +84,20 @@ fn full_lists_decide_rightly_and_fuller_ones_are_refused() {
     let mut handle = require_kernel!();
     let zones = EventFilter::new().expect("a filter").zones(Logic::Only, [0]).is_ok();
     let v6_limit: u16 = if zones { 20 } else { 1 };
-    let v4 = |number: u32| Prefix::from(IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + number)));
-    let v6 = |number: u16| Prefix::from(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]));
+    let v4 = |number: u32| IpNet::from(IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + number)));
+    let v6 = |number: u16| IpNet::from(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]));
     let v4_flow = |src: u32, dst: u32| {
-        let end = |number, port| SocketAddr::new(v4(number).address(), port);
+        let end = |number, port| SocketAddr::new(v4(number).addr(), port);
         flow(Tuple::udp(end(src, 1), end(dst, 2)).expect("a tuple"))
     };
     let v6_flow = |src: u16, dst: u16| {
-        let end = |number, port| SocketAddr::new(v6(number).address(), port);
+        let end = |number, port| SocketAddr::new(v6(number).addr(), port);
         flow(Tuple::udp(end(src, 1), end(dst, 2)).expect("a tuple"))
     };
     let both = |limit: u16| (1..=81).map(v4).chain((1..=limit).map(v6)).collect::<Vec<_>>();
     let mut flows = vec![v4_flow(81, 500), v4_flow(500, 81), v4_flow(81, 81), v4_flow(1, 82), v4_flow(82, 1)];
     flows.extend([v6_flow(v6_limit, 500), v6_flow(500, v6_limit), v6_flow(v6_limit, v6_limit)]);
-    let (src, dst): (Add<Prefix>, Add<Prefix>) = (EventFilter::sources, EventFilter::destinations);
+    let (src, dst): (Add<IpNet>, Add<IpNet>) = (EventFilter::sources, EventFilter::destinations);
     decides(&mut handle, &flows, src, both(v6_limit), &[0, 2, 3, 5, 7], &[1, 4, 6]);
     // With IPv4 destinations IPv6 flows are decided about twice: see `prefixes_of_both_ends`.
     decides(&mut handle, &flows, dst, both(v6_limit), &[1, 2, 4], &[0, 3, 5]);
@@ -120,11 +121,11 @@ fn full_lists_decide_rightly_and_fuller_ones_are_refused() {
         full.zones(Logic::Only, 0..127).expect("full");
     }
     let tcp_81 = |src, dst, port| {
-        let end = |number, port| SocketAddr::new(v4(number).address(), port);
+        let end = |number, port| SocketAddr::new(v4(number).addr(), port);
         flow(Tuple::tcp(end(src, port), end(dst, 2)).expect("a tuple")).mark(85).tcp_state(TcpState::SynSent2)
     };
     let mut flows = vec![tcp_81(81, 81, 1), tcp_81(82, 81, 2), tcp_81(81, 82, 3), tcp_81(81, 81, 4).mark(86)];
-    flows.push(flow(Tuple::ping(v4(81).address(), v4(81).address(), 1).expect("a tuple")).mark(85));
+    flows.push(flow(Tuple::ping(v4(81).addr(), v4(81).addr(), 1).expect("a tuple")).mark(85));
     flows.push(v4_flow(1, 81).mark(1));
     flows.push(v4_flow(1, 80).mark(0));
     assert_eq!(heard(&mut handle, &full, &flows), [0, 5]);
@@ -150,7 +151,7 @@ fn refused_prefixes_leave_both_families_alone() {
     let mut handle = require_kernel!();
     let flows = ends();
     let mut filter = filter(|filter| filter.sources(Logic::Only, prefixes(&["2001:db8::1"])));
-    let v6 = (0..21).map(|number| Prefix::from(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 1, number])));
+    let v6 = (0..21).map(|number| IpNet::from(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 1, number])));
     let too_many = filter.sources(Logic::Only, prefixes(&["10.0.0.1"]).into_iter().chain(v6)).err();
     assert!(matches!(too_many, Some(ObjectError::TooMany { .. })), "{too_many:?}");
     let other_logic = filter.sources(Logic::Except, prefixes(&["10.0.0.1", "2001:db8::9"])).err();

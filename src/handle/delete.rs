@@ -54,13 +54,21 @@ impl Handle {
         self.send_delete(key)
     }
 
-    /// Deletes whichever entry has this tuple in this zone now, in either direction and whatever its
-    /// id. One request where [`delete`](Self::delete) may need two.
+    /// Deletes whichever entry the kernel finds by this tuple and this zone's number now: in either
+    /// direction, whatever its id, and also one that has the number in that direction only. One
+    /// request where [`delete`](Self::delete) may need two.
+    ///
+    /// By a zone of one direction the kernel would find entries of other zones. There the entry is
+    /// looked up first, by its original tuple and exactly this zone, and deleted by its id.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::PermissionDenied`].
     pub fn delete_by_tuple(&mut self, key: impl Into<Key>) -> Result<()> {
-        self.send_delete(Key { id: None, ..key.into() })
+        let key = Key { id: None, ..key.into() };
+        match key.zone.only() {
+            None => self.send_delete(key),
+            Some(_) => self.delete(key),
+        }
     }
 
     /// Deletes these entries, each as by [`delete`](Self::delete), and says what became of each.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::error::{InputError, Result};
 use crate::flow::Flow;
-use crate::kernel::{self, Release};
+use crate::kernel::{self, Asked};
 use crate::object::{MessageBuf, ObjectError};
 use crate::proto::{Family, Protocol};
 use crate::status::Status;
@@ -134,22 +134,26 @@ impl Filter {
 
     /// Whether the kernel applies the whole filter to a listing, so that it resets no entry outside.
     pub(super) fn is_kept_by_dump(&self) -> bool {
-        let known = |wanted: bool, since: Release| !wanted || since.here();
-        let zone = match self.zone {
-            None => true,
-            // The kernel does not tell directions apart.
-            Some(ZoneFilter::Exact(zone)) => zone == Zone::DEFAULT && kernel::DUMP_BY_ZONE.here(),
-            Some(ZoneFilter::AnyDirection(id)) => id != 0 && kernel::DUMP_BY_ZONE.here(),
-        };
-        let tuples = self.original.is_none() && self.reply.is_none();
-        tuples && zone && known(self.status.is_some(), kernel::DUMP_BY_STATUS)
+        self.asked().is_some_and(Asked::is_kept_by_dump)
     }
 
     /// Whether the kernel applies the whole filter to a flush, so that it deletes no entry outside.
-    /// A flush knows the same status and zone filters as a listing, since the same releases.
     pub(super) fn is_kept_by_flush(&self) -> bool {
-        let old = self.family.is_none() && self.mark.is_none();
-        self.is_kept_by_dump() && (old || kernel::FLUSH_BY_FAMILY.here())
+        self.asked().is_some_and(Asked::is_kept_by_flush)
+    }
+
+    /// What the kernel is asked for, unless there is a part that no kernel applies as it is meant.
+    fn asked(&self) -> Option<Asked> {
+        let zone = match self.zone {
+            None => None,
+            Some(ZoneFilter::Exact(Zone::DEFAULT)) => Some(0),
+            // The kernel does not tell directions apart.
+            Some(ZoneFilter::Exact(_) | ZoneFilter::AnyDirection(0)) => return None,
+            Some(ZoneFilter::AnyDirection(id)) => Some(id),
+        };
+        let mark = self.mark.is_some_and(|mark| mark.mask != 0);
+        let asked = Asked { family: self.family.is_some(), mark, status: self.status.is_some(), zone };
+        (self.original.is_none() && self.reply.is_none()).then_some(asked)
     }
 
     /// The family that the kernel is asked for, 0 for both.
@@ -159,7 +163,9 @@ impl Filter {
 
     /// Adds what the kernel can filter by to a request with [`family_number`](Self::family_number).
     pub(super) fn append_to(&self, request: &mut MessageBuf) -> Result<()> {
-        if let Some(id) = self.zone.and_then(ZoneFilter::for_kernel) {
+        // A kernel without zones has everything in zone 0, and refuses to hear of it.
+        let zone = self.zone.and_then(ZoneFilter::for_kernel);
+        if let Some(id) = zone.filter(|&id| id != 0 || kernel::has_zones()) {
             request.put(uapi::cta::ZONE, &id.to_be_bytes())?;
         }
         if let Some(Masked { value, mask }) = self.mark {

@@ -113,7 +113,7 @@ impl Handle {
         self.link.patience()
     }
 
-    /// The port id of the handle's socket: [events](crate::Change::port_id) that the handle causes
+    /// The port id of the handle's socket: [events](crate::EntryEvent::port_id) that the handle causes
     /// carry it. It changes when a listing is left before its end, since the socket is then replaced.
     #[must_use]
     pub fn port_id(&self) -> u32 {

@@ -25,7 +25,8 @@ pub struct Fill {
 /// What one CPU counted since the network namespace was made, over all its flows.
 ///
 /// Counters that a kernel does not have are 0. What a newer kernel counts beyond these is in
-/// [`other`](Self::other), by the number of its attribute (`CTA_STATS_…`).
+/// [`other`](Self::other), by the number of its attribute (`CTA_STATS_…`), as far as it is of 32
+/// bits like these.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct CpuStatistics {
@@ -71,6 +72,54 @@ pub struct CpuExpectationStatistics {
     pub other: Vec<(u16, u32)>,
 }
 
+impl CpuStatistics {
+    fn counter(&mut self, kind: u16) -> Option<&mut u32> {
+        Some(match kind {
+            stats::FOUND => &mut self.found,
+            stats::INVALID => &mut self.invalid,
+            stats::INSERT => &mut self.insert,
+            stats::INSERT_FAILED => &mut self.insert_failed,
+            stats::DROP => &mut self.drop,
+            stats::EARLY_DROP => &mut self.early_drop,
+            stats::ERROR => &mut self.error,
+            stats::SEARCH_RESTART => &mut self.search_restart,
+            stats::CLASH_RESOLVE => &mut self.clash_resolve,
+            stats::CHAIN_TOO_LONG => &mut self.chain_too_long,
+            _ => return None,
+        })
+    }
+}
+
+impl CpuExpectationStatistics {
+    fn counter(&mut self, kind: u16) -> Option<&mut u32> {
+        Some(match kind {
+            stats::EXP_NEW => &mut self.new,
+            stats::EXP_CREATE => &mut self.create,
+            stats::EXP_DELETE => &mut self.delete,
+            _ => return None,
+        })
+    }
+}
+
+/// Puts each counter in its place, and returns those that have none. An attribute without a place
+/// need not be a counter; one of another length is none.
+fn read_counters<T>(
+    attributes: Attributes<'_>,
+    counted: &mut T,
+    place: fn(&mut T, u16) -> Option<&mut u32>,
+) -> Result<Vec<(u16, u32)>, Malformed> {
+    let mut other = Vec::new();
+    for attribute in attributes {
+        let attribute = attribute?;
+        let value = attribute.be32("CTA_STATS");
+        match place(counted, attribute.kind) {
+            Some(place) => *place = value?,
+            None => other.extend(value.ok().map(|value| (attribute.kind, value))),
+        }
+    }
+    Ok(other)
+}
+
 impl Handle {
     /// How many entries the table has, and how many it may have.
     ///
@@ -106,27 +155,7 @@ impl Handle {
         let mut cpus = Vec::new();
         self.for_each_message(uapi::CT_GET_STATS_CPU, DUMP, |cpu, attributes| {
             let mut counted = CpuStatistics { cpu, ..CpuStatistics::default() };
-            for attribute in attributes {
-                let attribute = attribute?;
-                let value = attribute.be32("CTA_STATS")?;
-                let place = match attribute.kind {
-                    stats::FOUND => &mut counted.found,
-                    stats::INVALID => &mut counted.invalid,
-                    stats::INSERT => &mut counted.insert,
-                    stats::INSERT_FAILED => &mut counted.insert_failed,
-                    stats::DROP => &mut counted.drop,
-                    stats::EARLY_DROP => &mut counted.early_drop,
-                    stats::ERROR => &mut counted.error,
-                    stats::SEARCH_RESTART => &mut counted.search_restart,
-                    stats::CLASH_RESOLVE => &mut counted.clash_resolve,
-                    stats::CHAIN_TOO_LONG => &mut counted.chain_too_long,
-                    kind => {
-                        counted.other.push((kind, value));
-                        continue;
-                    }
-                };
-                *place = value;
-            }
+            counted.other = read_counters(attributes, &mut counted, CpuStatistics::counter)?;
             cpus.push(counted);
             Ok(())
         })?;
@@ -141,20 +170,7 @@ impl Handle {
         let mut cpus = Vec::new();
         self.for_each_message(uapi::EXP_GET_STATS_CPU, DUMP, |cpu, attributes| {
             let mut counted = CpuExpectationStatistics { cpu, ..CpuExpectationStatistics::default() };
-            for attribute in attributes {
-                let attribute = attribute?;
-                let value = attribute.be32("CTA_STATS_EXP")?;
-                let place = match attribute.kind {
-                    stats::EXP_NEW => &mut counted.new,
-                    stats::EXP_CREATE => &mut counted.create,
-                    stats::EXP_DELETE => &mut counted.delete,
-                    kind => {
-                        counted.other.push((kind, value));
-                        continue;
-                    }
-                };
-                *place = value;
-            }
+            counted.other = read_counters(attributes, &mut counted, CpuExpectationStatistics::counter)?;
             cpus.push(counted);
             Ok(())
         })?;
@@ -216,4 +232,29 @@ const DUMP: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
 
 fn failure() -> Failure {
     Failure::new(Operation::Get, Object::Statistics)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_counter_is_passed_over_where_no_counter_is_due() {
+        let attribute = |kind: u16, value: &[u8]| {
+            let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        };
+        let read = |bytes: &[u8]| {
+            let mut counted = CpuStatistics::default();
+            let other = read_counters(Attributes::new(bytes), &mut counted, CpuStatistics::counter)?;
+            Ok::<_, Malformed>((counted.found, other))
+        };
+        let found = attribute(stats::FOUND, &[0, 0, 0, 7]);
+        let new = [attribute(90, &[0; 8]), attribute(91, &[1]), attribute(92, &[0, 0, 1, 0])].concat();
+        assert_eq!(read(&[new, found].concat()), Ok((7, vec![(92, 256)])));
+        assert!(read(&attribute(stats::FOUND, &[0; 8])).is_err());
+    }
 }

@@ -5,6 +5,7 @@
 
 use super::Conntrack;
 use super::attr::{self, Rule};
+use crate::tuple::{ICMP_PAIRS, ICMPV6_PAIRS, counterpart};
 
 /// Protocols whose tuples carry two ports (or GRE keys) in the C library.
 pub(super) fn has_ports(protocol: u8) -> bool {
@@ -27,18 +28,11 @@ pub(super) fn icmp_family(protocol: u8) -> Option<u8> {
 
 /// The type that answers an ICMP type, as the kernel has it.
 pub(super) fn icmp_reply(protocol: u8, kind: u8) -> Option<u8> {
-    let pairs: &[(u8, u8)] = match protocol {
-        // Echo, timestamp, information, address mask.
-        1 => &[(8, 0), (13, 14), (15, 16), (17, 18)],
-        // Echo, node information.
-        58 => &[(128, 129), (139, 140)],
-        _ => &[],
-    };
-    pairs.iter().find_map(|&(a, b)| match kind {
-        _ if kind == a => Some(b),
-        _ if kind == b => Some(a),
+    match protocol {
+        1 => counterpart(&ICMP_PAIRS, kind),
+        58 => counterpart(&ICMPV6_PAIRS, kind),
         _ => None,
-    })
+    }
 }
 
 /// Whether the attribute's mark can be believed.

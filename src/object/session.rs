@@ -216,12 +216,15 @@ fn is_verdict(errno: c_int, operation: Operation) -> bool {
     match errno {
         // A second dump while one runs: an answer was left unread.
         libc::EBUSY => operation != Operation::Dump,
+        // A full table, or an answer that the library had no memory to take in.
+        libc::ENOMEM => {
+            matches!(operation, Operation::Create | Operation::CreateOrUpdate | Operation::Update)
+        }
         libc::ENOENT
         | libc::EEXIST
         | libc::EPERM
         | libc::EACCES
         | libc::EINVAL
-        | libc::ENOMEM
         | libc::EOPNOTSUPP
         | libc::EPROTONOSUPPORT
         | libc::EAFNOSUPPORT
@@ -276,6 +279,10 @@ mod tests {
         assert!(is_verdict(libc::ENOENT, Operation::Get));
         assert!(is_verdict(libc::EBUSY, Operation::Update));
         assert!(!is_verdict(libc::EBUSY, Operation::Dump));
+        assert!(is_verdict(libc::ENOMEM, Operation::Create));
+        for operation in [Operation::Dump, Operation::Get, Operation::Listen] {
+            assert!(!is_verdict(libc::ENOMEM, operation), "{operation:?}");
+        }
         for errno in
             [libc::EAGAIN, libc::ENOBUFS, libc::ENOMSG, libc::EBADMSG, libc::EILSEQ, libc::ENODATA, 0]
         {

@@ -11,7 +11,9 @@ use super::attr::Malformed;
 pub(crate) use super::batch::{Batch, Request};
 use super::inbox::Inbox;
 use super::socket::Socket;
+use super::uapi;
 use crate::error::{Error, Failure};
+use crate::object::MessageBuf;
 
 /// A wait that nobody sees the end of, and that no clock overflows by.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -32,6 +34,8 @@ pub(crate) struct Link {
     receive_buffer: Option<usize>,
     /// The dump whose end has not been read.
     unfinished: Option<u32>,
+    /// Whether the kernel may be running a dump whose end was not waited for any longer.
+    lingers: bool,
     /// Whether a part of the running dump said that the table changed too much under it.
     interrupted: bool,
     /// Whether an answer was lost or is late, so that something is left in the socket.
@@ -95,6 +99,7 @@ impl Link {
             patience,
             receive_buffer,
             unfinished: None,
+            lingers: false,
             interrupted: false,
             disturbed: false,
             inbox: Inbox::new(),
@@ -154,6 +159,7 @@ impl Link {
 
     /// Sends a request for a dump. The kernel runs one dump per socket at a time.
     pub(crate) fn start_dump(&mut self, request: &mut impl Request) -> Result<u32, Fault> {
+        self.chase()?;
         let seq = self.send(request)?;
         self.unfinished = Some(seq);
         self.interrupted = false;
@@ -173,10 +179,18 @@ impl Link {
     /// The next part of the answer to request `seq`.
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
         let answer = self.answer_among(seq, seq, self.patience)?.1;
-        if !matches!(answer, Answer::Message(_)) {
-            self.unfinished.take_if(|dump| *dump == seq);
+        if matches!(answer, Answer::Message(_)) {
+            return Ok(answer);
         }
-        Ok(answer)
+        let of_dump = self.unfinished.take_if(|dump| *dump == seq).is_some();
+        match answer {
+            // Not a verdict on this dump: the socket has another that runs.
+            Answer::Refused { errno: errno @ libc::EBUSY, .. } if of_dump => {
+                self.lingers = true;
+                Err(io::Error::from_raw_os_error(errno).into())
+            }
+            answer => Ok(answer),
+        }
     }
 
     /// The next answer to one of the requests from `first` to `last`, and to which.
@@ -243,15 +257,16 @@ impl Link {
     /// be replaced in its own network namespace, though, so where that cannot be had the rest of the
     /// dump is read and thrown away.
     fn end_dump(&mut self, seq: u32) -> Result<(), Fault> {
-        match self.replacement() {
-            Some(socket) => {
-                self.socket = socket;
+        let replaced = self.replacement().map(|socket| self.socket.become_other(socket));
+        match replaced {
+            Some(Ok(())) => {
                 self.inbox.clear();
                 self.unfinished = None;
+                self.lingers = false;
                 self.disturbed = false;
                 Ok(())
             }
-            None => self.drain(seq),
+            _ => self.drain(seq),
         }
     }
 
@@ -278,11 +293,29 @@ impl Link {
                 Ok(_) => return Ok(()),
                 Err(fault) => {
                     // An end that does not come must not be waited for by every call from now on.
-                    self.unfinished.take_if(|_| matches!(fault, Fault::TimedOut));
+                    if self.unfinished.take_if(|_| matches!(fault, Fault::TimedOut)).is_some() {
+                        self.lingers = true;
+                    }
                     return Err(fault);
                 }
             }
         }
+    }
+
+    /// Makes the kernel end a dump that was given up, which it would answer the next with `EBUSY` for.
+    ///
+    /// It goes on with a dump whenever something is received. A verdict always is, and then the rest
+    /// of the dump.
+    fn chase(&mut self) -> Result<(), Fault> {
+        if !self.lingers {
+            return Ok(());
+        }
+        let acknowledged = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+        let seq = self.send(&mut MessageBuf::new(uapi::CT_GET_STATS, acknowledged, 0, 0))?;
+        while let Answer::Message(_) = self.answer(seq)? {}
+        self.discard();
+        self.lingers = false;
+        Ok(())
     }
 
     /// Throws away what is queued. After an overrun the kernel delivers nothing more, and says no

@@ -10,6 +10,7 @@ pub(crate) mod encode_expect;
 mod inbox;
 pub(crate) mod link;
 pub(crate) mod monitor;
+#[allow(unsafe_code, reason = "system calls")]
 mod socket;
 pub(crate) mod uapi;
 pub(crate) mod validate;

@@ -72,6 +72,15 @@ impl Socket {
         Ok(())
     }
 
+    /// Closes this socket and puts another in its place, under the same descriptor number.
+    pub(super) fn become_other(&mut self, other: Self) -> io::Result<()> {
+        // SAFETY: both descriptors are open and owned here, and no pointers are passed. The number
+        // that is owned stays open, since the call closes and duplicates in one step.
+        check(unsafe { libc::dup3(other.fd.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) })?;
+        self.port = other.port;
+        Ok(())
+    }
+
     /// The port id that the kernel addresses its answers to.
     pub(super) fn port(&self) -> u32 {
         self.port

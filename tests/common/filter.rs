@@ -1,8 +1,11 @@
 //! Filtered listening, for tests.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
+use std::net::IpAddr;
+
+use netfilter_conntrack::ipnet::IpNet;
 use netfilter_conntrack::object::{EventFilter, Logic, ObjectError};
-use netfilter_conntrack::{Events, Flow, Groups, Handle, Prefix};
+use netfilter_conntrack::{Events, Flow, Groups, Handle};
 
 use crate::common::{flow, tcp};
 use crate::listen::changes;
@@ -17,9 +20,10 @@ pub fn filter(fill: impl FnOnce(&mut EventFilter) -> Result<&mut EventFilter, Ob
     filter
 }
 
-/// Networks.
-pub fn prefixes(texts: &[&str]) -> Vec<Prefix> {
-    texts.iter().map(|text| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))).collect()
+/// Networks; an address alone is one of its own.
+pub fn prefixes(texts: &[&str]) -> Vec<IpNet> {
+    let alone = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
+    texts.iter().map(|text| text.parse().ok().or(alone(text)).unwrap_or_else(|| panic!("{text}"))).collect()
 }
 
 /// Creates the flows and removes them again: which of them a listener with this filter hears of.

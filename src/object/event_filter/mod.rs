@@ -5,15 +5,14 @@ mod kind;
 use std::ffi::c_int;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 
+use ipnet::IpNet;
 use kind::{End, KINDS, Kind, MARKS, PROTOCOLS, STATES, ZONES, is_1_1, words};
 
 use super::ObjectError;
 use crate::error::{Error, Failure, Object, Operation, Result};
-use crate::prefix::Prefix;
 use crate::proto::{DccpState, Protocol, SctpState, TcpState};
 use crate::sys;
 
@@ -206,7 +205,7 @@ impl EventFilter {
     pub fn sources(
         &mut self,
         logic: Logic,
-        prefixes: impl IntoIterator<Item = Prefix>,
+        prefixes: impl IntoIterator<Item = IpNet>,
     ) -> Result<&mut Self, ObjectError> {
         self.prefixes(End::Source, logic, prefixes.into_iter().collect())
     }
@@ -222,23 +221,23 @@ impl EventFilter {
     pub fn destinations(
         &mut self,
         logic: Logic,
-        prefixes: impl IntoIterator<Item = Prefix>,
+        prefixes: impl IntoIterator<Item = IpNet>,
     ) -> Result<&mut Self, ObjectError> {
         self.prefixes(End::Destination, logic, prefixes.into_iter().collect())
     }
 
-    fn prefixes(&mut self, end: End, logic: Logic, prefixes: Vec<Prefix>) -> Result<&mut Self, ObjectError> {
+    fn prefixes(&mut self, end: End, logic: Logic, prefixes: Vec<IpNet>) -> Result<&mut Self, ObjectError> {
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         for prefix in prefixes {
-            match (prefix.address(), prefix.mask()) {
-                (IpAddr::V4(address), IpAddr::V4(mask)) => {
-                    ipv4.push(sys::nfct_filter_ipv4 { addr: address.into(), mask: mask.into() });
+            match prefix {
+                IpNet::V4(net) => {
+                    let (addr, mask) = (net.network().into(), net.netmask().into());
+                    ipv4.push(sys::nfct_filter_ipv4 { addr, mask });
                 }
-                (IpAddr::V6(address), IpAddr::V6(mask)) => ipv6.push(sys::nfct_filter_ipv6 {
-                    addr: words(address.octets()),
-                    mask: words(mask.octets()),
-                }),
-                _ => unreachable!("a mask is of its address's family"),
+                IpNet::V6(net) => {
+                    let (addr, mask) = (words(net.network().octets()), words(net.netmask().octets()));
+                    ipv6.push(sys::nfct_filter_ipv6 { addr, mask });
+                }
             }
         }
         // Both lists are checked before one of them changes.

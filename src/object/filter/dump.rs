@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use super::support::{self, Support, unsupported};
 use crate::error::{Error, InputError, Result};
-use crate::kernel::{self, Release};
+use crate::kernel::Asked;
 use crate::object::{Conntrack, MessageBuf, ObjectError, attr, key};
 use crate::proto::{Family, Protocol};
 use crate::status::Status;
@@ -197,14 +197,12 @@ impl DumpFilter {
         words && tuple && self.family.is_none() && self.zone.is_none()
     }
 
-    /// Whether the running kernel touches no entry outside the filter. It does not look at every
-    /// part of a tuple.
-    pub(super) fn is_kept_by_kernel(&self, family_since: Option<Release>) -> bool {
-        let known = |wanted: bool, since: Release| !wanted || since.here();
-        self.tuple.is_none()
-            && family_since.is_none_or(|since| known(self.family.is_some() || self.mark.is_some(), since))
-            && known(self.status.is_some(), kernel::DUMP_BY_STATUS)
-            && known(self.zone.is_some(), kernel::DUMP_BY_ZONE)
+    /// What the kernel is asked for, unless there is a tuple: it does not look at every part of one.
+    pub(super) fn asked(&self) -> Option<Asked> {
+        let mark = self.mark.is_some_and(|(_, mask)| mask != 0);
+        let asked =
+            Asked { family: self.family.is_some(), mark, status: self.status.is_some(), zone: self.zone };
+        self.tuple.is_none().then_some(asked)
     }
 }
 

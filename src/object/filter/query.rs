@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::DumpFilter;
 use super::support::{Support, unsupported};
 use crate::error::{Error, Failure, InputError, Object, Operation, Result};
-use crate::kernel;
+use crate::kernel::Asked;
 use crate::object::{Conntrack, Session};
 use crate::proto::Family;
 use crate::sys;
@@ -32,14 +32,15 @@ impl Session {
     /// # Errors
     /// [`Error::Unsupported`] for a filter that the running kernel does not apply as a whole: it
     /// would reset other entries too. That is any filter with a tuple, one with a status before
-    /// Linux 5.17, one with a zone before 6.8. Those of [`dump`](Self::dump).
+    /// Linux 5.17, one with a zone before 6.8, one with a mark where the kernel does not show that it
+    /// filters by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`). Those of [`dump`](Self::dump).
     #[doc(alias = "NFCT_Q_DUMP_FILTER_RESET")]
     pub fn dump_filtered_reset<B>(
         &mut self,
         filter: &DumpFilter,
         each: impl FnMut(Conntrack) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B>> {
-        if !filter.is_kept_by_kernel(None) {
+        if !filter.asked().is_some_and(Asked::is_kept_by_dump) {
             return Err(Error::Unsupported(failure(Operation::Dump, filter)));
         }
         self.list_filtered(sys::NFCT_Q_DUMP_FILTER_RESET, filter, each)
@@ -72,7 +73,8 @@ impl Session {
     /// [`ObjectError::Unsupported`](crate::object::ObjectError::Unsupported) with a C library before
     /// 1.1.0 for any filter but a family alone: it reads a family where later ones read a filter.
     /// [`Error::Unsupported`] for a filter that the running kernel does not apply as a whole: one
-    /// with a tuple, a family or a mark before Linux 5.3, a status before 5.17, a zone before 6.8.
+    /// with a tuple, a family before Linux 5.3, a status before 5.17, a zone before 6.8, a mark where
+    /// the kernel does not show that it filters by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`).
     /// [`Error::PermissionDenied`].
     #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
     pub fn flush_filtered(&mut self, filter: &DumpFilter) -> Result<()> {
@@ -80,7 +82,7 @@ impl Session {
             return Err(InputError::EmptyFilter.into());
         }
         let failure = failure(Operation::Flush, filter);
-        if !filter.is_kept_by_kernel(Some(kernel::FLUSH_BY_FAMILY)) {
+        if !filter.asked().is_some_and(Asked::is_kept_by_flush) {
             return Err(Error::Unsupported(failure));
         }
         filter.preflight()?;
