@@ -26,6 +26,7 @@ mod expectation;
 mod flow;
 mod handle;
 mod kernel;
+mod key;
 mod label;
 pub mod message;
 mod netns;
@@ -54,6 +55,7 @@ pub use handle::{
     Expectations, Fill, Flush, Handle, Outcome, Sweep, SweepOutcome,
 };
 pub use ipnet;
+pub use key::Key;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
@@ -61,7 +63,7 @@ pub use prefix::Prefix;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
-pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};
+pub use tuple::{Icmp, Layer4, Ports, Tuple};
 pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;
 pub use zone::{Zone, ZoneSet};

@@ -15,10 +15,11 @@ pub use parts::{
 };
 
 use crate::direction::{Direction, PerDirection};
+use crate::key::Key;
 use crate::label::Labels;
 use crate::proto::{DccpState, SctpState, TcpState};
 use crate::status::{Status, TcpFlags};
-use crate::tuple::{Key, Tuple};
+use crate::tuple::Tuple;
 use crate::zone::Zone;
 
 /// One entry of the table, as plain data: what is read from the kernel and what is written to it.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Handle, refused};
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
+use crate::key::Key;
 use crate::object::MessageBuf;
-use crate::tuple::Key;
 use crate::wire::link::{Answer, Batch, Fault};
 
 /// How many requests go in one system call. More are not faster.
