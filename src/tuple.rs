@@ -107,8 +107,9 @@ impl Tuple {
     /// # Errors
     /// [`InputError::MixedFamilies`]; [`InputError::WrongIcmp`] for ICMP between IPv6 addresses or
     /// ICMPv6 between IPv4 ones; [`InputError::UntrackedIcmpType`] for a message that has no
-    /// answer; [`InputError::IncompleteTuple`] for [`Layer4::Other`] with a protocol that is always
-    /// tracked with more than its addresses (TCP, UDP, ICMP, ICMPv6).
+    /// answer; [`InputError::IncompleteTuple`] for [`Layer4::Other`] with a protocol that is tracked
+    /// with more than its addresses: any that has a variant of its own, except DCCP, which newer
+    /// kernels track like that.
     pub fn new(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Result<Self, InputError> {
         let family = Family::of(&src);
         if family != Family::of(&dst) {
@@ -127,9 +128,10 @@ impl Tuple {
             Layer4::IcmpV6(icmp) if counterpart(&ICMPV6_PAIRS, icmp.kind).is_none() => {
                 return Err(InputError::UntrackedIcmpType { protocol: Protocol::ICMPV6, kind: icmp.kind });
             }
-            // The trackers of the other protocols can be left out of a kernel, which then reports
-            // flows without ports or keys; these four cannot.
-            Layer4::Other(protocol @ (Protocol::TCP | Protocol::UDP | Protocol::ICMP | Protocol::ICMPV6)) => {
+            // A kernel without the tracker of SCTP, UDP-Lite or GRE reports flows without ports or
+            // keys; to one that has it such a tuple would mean ports 0. DCCP is tracked by its
+            // addresses alone since Linux 6.17.
+            Layer4::Other(protocol) if protocol != Protocol::DCCP && protocol.name().is_some() => {
                 return Err(InputError::IncompleteTuple(protocol));
             }
             _ => {}
@@ -344,9 +346,12 @@ mod tests {
             Tuple::new(v4(1), v4(2), unreachable),
             Err(InputError::UntrackedIcmpType { kind: 3, .. })
         ));
-        for number in [1, 6, 17, 58] {
+        for number in [1, 6, 17, 47, 58, 132, 136] {
             assert!(matches!(Tuple::new(v4(1), v4(2), other(number)), Err(InputError::IncompleteTuple(_))));
+            let kernel = Tuple::reported(v4(1), v4(2), other(number)).expect("whatever it reports");
+            assert_eq!(kernel.protocol().number(), number);
         }
+        assert!(Tuple::new(v4(1), v4(2), other(33)).is_ok(), "DCCP since Linux 6.17");
         assert_eq!(
             Tuple::with_ports(Protocol::GRE, SocketAddr::new(v4(1), 1), SocketAddr::new(v4(2), 2)),
             Err(InputError::NoPorts(Protocol::GRE))

@@ -80,9 +80,25 @@ pub enum InputError {
         /// Its number.
         state: u8,
     },
+    /// The kernel takes the state of an SCTP association and both verification tags together.
+    #[error("SCTP state and both verification tags have to be given together")]
+    IncompleteSctp,
+    /// A TCP window scale above 14.
+    #[error("window scale {0} is above 14")]
+    WindowScaleTooHigh(u8),
+    /// NAT to port 0.
+    #[error("NAT cannot lead to port 0")]
+    NatToPort0,
+    /// NAT to the unspecified address, `0.0.0.0` or `::`.
+    #[error("NAT cannot lead to the unspecified address")]
+    NatToUnspecified,
     /// A flow to be created has no timeout; the kernel has no default for it.
     #[error("a new flow needs a timeout")]
     MissingTimeout,
+    /// A flow to be created has a timeout of zero: the kernel would say that it was created, and
+    /// nothing would be there.
+    #[error("a new flow needs a timeout above zero")]
+    ZeroTimeout,
     /// A timeout above `u32::MAX` seconds.
     #[error("the timeout is longer than {} seconds", u32::MAX)]
     TimeoutTooLong,

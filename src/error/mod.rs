@@ -2,6 +2,7 @@
 
 mod failure;
 mod input;
+mod words;
 
 pub use failure::{Failure, Object, Operation};
 pub use input::InputError;
@@ -22,15 +23,17 @@ pub enum Error {
     /// The request makes no sense; nothing was sent and nothing changed.
     #[error(transparent)]
     InvalidInput(#[from] InputError),
-    /// There is no such entry (`ENOENT`). For a create with a master: there is no such master.
-    #[error("{0}: no such entry")]
+    /// There is no such entry (`ENOENT`). For a create with a master: there is no such master. For a
+    /// [namespace](Object::Namespace): there is no such file.
+    #[error("{0}: {why}", why = words::not_found(.0))]
     NotFound(Failure),
     /// There is such an entry already (`EEXIST`).
     #[error("{0}: the entry exists already")]
     Exists(Failure),
     /// The kernel requires `CAP_NET_ADMIN` in the user namespace that owns the network namespace,
-    /// for reading too (`EPERM`).
-    #[error("{0}: permission denied; CAP_NET_ADMIN is required")]
+    /// for reading too (`EPERM`). To enter a network namespace takes `CAP_SYS_ADMIN`, and to open its
+    /// file the permissions of that (`EACCES`).
+    #[error("{0}: {why}", why = words::permission_denied(.0))]
     PermissionDenied(Failure),
     /// The entry's timeout is fixed ([`Status::FIXED_TIMEOUT`](crate::Status::FIXED_TIMEOUT)) and
     /// cannot be changed (`EPERM`, where the same handle may do everything else).
@@ -47,9 +50,9 @@ pub enum Error {
     /// master or class (`EALREADY`).
     #[error("{0}: another expectation is in the way")]
     Clash(Failure),
-    /// A part of the entry cannot be changed like that: status bits that are fixed, or a helper
-    /// while there is another (`EBUSY`).
-    #[error("{0}: that part of the entry cannot be changed")]
+    /// A part of the entry cannot be given or changed like that: status bits that are fixed, or a
+    /// helper while there is another (`EBUSY`).
+    #[error("{0}: {why}", why = words::busy(.0))]
     Busy(Failure),
     /// Nothing in the network namespace uses connection labels, so the entry has no room for them
     /// (`ENOSPC`). An nftables or iptables rule with `ct label` makes room in the flows after it.
@@ -57,7 +60,7 @@ pub enum Error {
     LabelsOff(Failure),
     /// The kernel cannot do this: support is not built in or not loaded, the helper is unknown, or
     /// NAT or a master was asked for on an entry that exists (`EOPNOTSUPP`, `EPROTONOSUPPORT`).
-    #[error("{0}: not supported by this kernel")]
+    #[error("{0}: {why}", why = words::unsupported(.0))]
     Unsupported(Failure),
     /// The kernel understood the request and refused it for another reason, given by the errno.
     #[error("{0}")]
@@ -130,6 +133,36 @@ macro_rules! match_failure {
 }
 
 impl Error {
+    /// Whether this is [`NotFound`](Self::NotFound).
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound(_))
+    }
+
+    /// Whether this is [`Exists`](Self::Exists).
+    #[must_use]
+    pub const fn is_exists(&self) -> bool {
+        matches!(self, Self::Exists(_))
+    }
+
+    /// Whether this is [`PermissionDenied`](Self::PermissionDenied).
+    #[must_use]
+    pub const fn is_permission_denied(&self) -> bool {
+        matches!(self, Self::PermissionDenied(_))
+    }
+
+    /// Whether this is [`Unsupported`](Self::Unsupported).
+    #[must_use]
+    pub const fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Unsupported(_))
+    }
+
+    /// Whether this is [`Overrun`](Self::Overrun).
+    #[must_use]
+    pub const fn is_overrun(&self) -> bool {
+        matches!(self, Self::Overrun(_))
+    }
+
     /// The failure behind a variant that has one.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {

@@ -1,6 +1,7 @@
 //! Flows: the entries of the connection tracking table.
 
 mod check;
+mod creation;
 mod nat;
 mod parts;
 mod text;
@@ -86,7 +87,7 @@ pub struct Flow {
     #[doc(alias = "ATTR_SECCTX")]
     pub security_context: Option<OsString>,
     /// The original tuple of the flow that made this one expected. Given only at creation: the
-    /// master must exist.
+    /// master must exist, in the same zone.
     #[doc(alias = "ATTR_MASTER_L3PROTO")]
     pub master: Option<Tuple>,
     /// Packets and bytes. Reported only.
