@@ -8,7 +8,7 @@ use crate::zone::Zone;
 /// Names one entry of the table: a tuple, its zone and, when it was read from the kernel, its id.
 ///
 /// Made from a [`Tuple`] (zone 0), by [`Tuple::in_zone`], or from a [`Flow`](crate::Flow).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The tuple: of the original direction, except where a call asks for the reply tuple.
     pub tuple: Tuple,

@@ -23,7 +23,7 @@ use crate::zone::Zone;
 /// assert!(Tuple::udp("10.0.0.1:5353".parse()?, "[2001:db8::1]:53".parse()?).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tuple {
     src: IpAddr,
     dst: IpAddr,
@@ -31,7 +31,7 @@ pub struct Tuple {
 }
 
 /// What a layer 4 protocol adds to the addresses of a [`Tuple`]. Numbers are in host order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Layer4 {
     /// TCP ports.
@@ -63,7 +63,7 @@ pub enum Layer4 {
 }
 
 /// A source and a destination port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ports {
     /// The source port.
     #[doc(alias = "ATTR_ORIG_PORT_SRC")]
@@ -74,7 +74,7 @@ pub struct Ports {
 }
 
 /// What identifies an ICMP or ICMPv6 query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Icmp {
     /// The message type. Only types that have an answer make a flow.
     #[doc(alias = "ATTR_ICMP_TYPE")]

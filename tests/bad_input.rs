@@ -320,9 +320,9 @@ fn a_full_table_is_told_from_everything_else() {
         (Operation::Create, &Object::Flow(one_more.key()), Some(libc::ENOMEM))
     );
     // What is there can still be seen, changed and deleted; then there is room again.
-    assert_eq!(handle.get(&lasting(0)).map(|flow| flow.original), Ok(lasting(0).original));
+    assert_eq!(handle.get(lasting(0)).map(|flow| flow.original), Ok(lasting(0).original));
     handle.update(&lasting(1).identity().mark(1)).unwrap();
-    handle.delete(&lasting(0)).unwrap();
+    handle.delete(lasting(0)).unwrap();
     handle.create(&one_more).unwrap();
     handle.flush().unwrap();
     assert_good(&mut handle);

@@ -125,8 +125,7 @@ fn every_sctp_state_and_tag_can_be_written() {
     let tags = PerDirection { original: 1, reply: u32::MAX };
     for state in (0..=8).map(SctpState::from) {
         let found = made(&mut handle, &new.clone().sctp(state, tags));
-        let tags = PerDirection { original: Some(1), reply: Some(u32::MAX) };
-        assert_eq!(found.proto_info, Some(ProtoInfo::Sctp(SctpInfo { state: Some(state), tags })));
+        assert_eq!(found.proto_info, Some(ProtoInfo::Sctp(SctpInfo::new(state, tags))));
         handle.delete(&found).expect("deleted");
     }
     // Linux 6.3 took the last one out of use.
@@ -225,8 +224,8 @@ fn counters_and_the_start_time_are_those_of_real_packets() {
         let before = SystemTime::now();
         let tuple = udp_traffic(address, &[10, 20], &[100]);
         let found = handle.get(tuple).expect("tracked");
-        assert_eq!(found.counters.original, Some(Counters { packets: 2, bytes: 30 + 2 * headers }));
-        assert_eq!(found.counters.reply, Some(Counters { packets: 1, bytes: 100 + headers }));
+        assert_eq!(found.counters.original, Some(Counters::new(2, 30 + 2 * headers)));
+        assert_eq!(found.counters.reply, Some(Counters::new(1, 100 + headers)));
         assert_eq!(found.status, Some(Status::SEEN_REPLY | Status::CONFIRMED));
         let start = found.timestamps.start.expect("a start");
         let slack = Duration::from_millis(50); // the kernel's clock of this kind moves in ticks

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 use common::rights::{without_namespaces, without_rights};
 use common::{all, every_kind, flow, ip, not_found, numbered, socket, tcp, tuples, udp};
 use netfilter_conntrack::{
-    Direction, Error, Flow, Handle, InputError, Key, Labels, Layer4, Namespace, NatTarget, ProtoInfo,
-    Protocol, Result, SctpInfo, SctpState, Status, TcpState, Tuple, Zone,
+    Direction, Error, Flow, Handle, InputError, Key, Labels, Layer4, Namespace, NatTarget, PerDirection,
+    ProtoInfo, Protocol, Result, SctpInfo, SctpState, Status, TcpState, Tuple, Zone,
 };
 
 fn marks(handle: &mut Handle) -> Vec<(Zone, Option<u32>)> {
@@ -201,8 +202,8 @@ fn what_the_kernel_would_refuse_or_lose_is_not_sent() {
         flow.proto_info = Some(ProtoInfo::Sctp(info));
         flow
     };
-    let mut half = SctpInfo { state: Some(SctpState::Established), ..SctpInfo::default() };
-    half.tags.original = Some(1);
+    let mut half = SctpInfo::new(SctpState::Established, PerDirection { original: 1, reply: 2 });
+    half.tags.reply = None;
     let scaled = new.clone().tcp_window_scale(Direction::Reply, 15);
     for (flow, error) in [
         (sctp(half), InputError::IncompleteSctp),
@@ -232,4 +233,14 @@ fn a_tracked_protocol_needs_its_ports() {
         let tuple = Tuple::new(ip("10.0.0.1"), ip("10.0.0.2"), Layer4::Other(protocol));
         assert_eq!(tuple, Err(InputError::IncompleteTuple(protocol)));
     }
+}
+
+/// What names an entry has an order, so that keys can be sorted and kept in ordered sets.
+#[test]
+fn keys_have_an_order() {
+    let keys = [numbered(2).zone(1), numbered(1).zone(2), numbered(1)];
+    let sorted: BTreeSet<Key> = keys.iter().cloned().map(Key::from).collect();
+    let shown: Vec<String> = sorted.iter().map(Key::to_string).collect();
+    assert_eq!(shown, [&keys[2], &keys[1], &keys[0]].map(|flow| flow.key().to_string()));
+    assert!(Zone::new(1) < Zone::original_only(1) && Zone::reply_only(1) < Zone::new(2));
 }

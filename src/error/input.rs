@@ -153,6 +153,12 @@ pub enum InputError {
     /// Text that is no network.
     #[error("not an address with a prefix length")]
     NotAPrefix,
+    /// Text that is neither the name nor the number of a layer 4 protocol.
+    #[error("not the name or number of a protocol")]
+    NotAProtocol,
+    /// Text that is neither `IPv4` nor `IPv6`.
+    #[error("not an address family: IPv4 or IPv6")]
+    NotAFamily,
     /// Events of no group are to be listened to.
     #[error("no group of events to listen to")]
     NoGroups,

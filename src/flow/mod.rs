@@ -229,19 +229,14 @@ impl Flow {
     /// Sets the SCTP state and the verification tags. The kernel requires all three.
     #[must_use]
     pub fn sctp(mut self, state: SctpState, tags: PerDirection<u32>) -> Self {
-        let tags = PerDirection { original: Some(tags.original), reply: Some(tags.reply) };
-        self.proto_info = Some(ProtoInfo::Sctp(SctpInfo { state: Some(state), tags }));
+        self.proto_info = Some(ProtoInfo::Sctp(SctpInfo::new(state, tags)));
         self
     }
 
     /// Sets the DCCP state, the role of the original side and the handshake sequence number.
     #[must_use]
     pub fn dccp(mut self, state: DccpState, role: DccpRole, handshake_seq: u64) -> Self {
-        self.proto_info = Some(ProtoInfo::Dccp(DccpInfo {
-            state: Some(state),
-            role: Some(role),
-            handshake_seq: Some(handshake_seq),
-        }));
+        self.proto_info = Some(ProtoInfo::Dccp(DccpInfo::new(state, role, handshake_seq)));
         self
     }
 
@@ -307,6 +302,12 @@ impl Flow {
     pub fn synproxy(mut self, synproxy: SynProxy) -> Self {
         self.synproxy = Some(synproxy);
         self
+    }
+}
+
+impl From<Flow> for Key {
+    fn from(flow: Flow) -> Self {
+        flow.key()
     }
 }
 
