@@ -52,7 +52,7 @@ pub use flow::{
 };
 pub use handle::{
     Change, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
-    Expectations, Fill, Flush, Handle, Outcome, Sweep, SweepOutcome,
+    Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
 };
 pub use ipnet;
 pub use key::Key;

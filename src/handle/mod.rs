@@ -23,7 +23,7 @@ pub use expect::Expectations;
 pub use expect_dump::{ExpectationDump, ExpectationEntries};
 pub(crate) use filter::{Filter, Masked, ZoneFilter};
 pub use flush::Flush;
-pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
+pub use statistics::{CpuExpectationStatistics, CpuStatistics, Usage};
 pub use sweep::{Sweep, SweepOutcome};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
@@ -114,7 +114,7 @@ impl Handle {
         self.link.patience()
     }
 
-    /// The port id of the handle's socket: [events](crate::Change::port_id) that the handle causes
+    /// The port id of the handle's socket: [events](crate::EntryEvent::port_id) that the handle causes
     /// carry it. It changes when a listing is left before its end, since the socket is then replaced.
     #[must_use]
     pub fn port_id(&self) -> u32 {
