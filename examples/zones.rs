@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::error::Error;
 use std::net::IpAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use netfilter_conntrack::{
@@ -20,7 +21,17 @@ use netfilter_conntrack::{
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let options = Options::from_args()?;
     match options {
         Options { zone: None, netns: None } => {

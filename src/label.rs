@@ -1,6 +1,7 @@
 //! Connection labels: 128 bits that rules and programs set on a flow.
 
 use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
 
 use crate::error::InputError;
 
@@ -30,6 +31,22 @@ impl Labels {
     #[must_use]
     pub const fn all() -> Self {
         Self { words: [u32::MAX; 4] }
+    }
+
+    /// These labels.
+    ///
+    /// ```
+    /// use netfilter_conntrack::Labels;
+    ///
+    /// let labels = Labels::of([1, 5])? | Labels::of([64])?;
+    /// assert_eq!(labels.to_string(), "1,5,64");
+    /// # Ok::<(), netfilter_conntrack::InputError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InputError::LabelTooHigh`] above 127.
+    pub fn of(labels: impl IntoIterator<Item = u16>) -> Result<Self, InputError> {
+        labels.into_iter().try_fold(Self::new(), Self::with)
     }
 
     /// With this label added.
@@ -107,6 +124,28 @@ impl Labels {
     }
 }
 
+/// The labels of both sets.
+impl BitOr for Labels {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.union(other)
+    }
+}
+
+impl BitOrAssign for Labels {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = self.union(other);
+    }
+}
+
+/// The labels of all sets. From numbers a set is made by [`Labels::of`], which checks them.
+impl FromIterator<Self> for Labels {
+    fn from_iter<I: IntoIterator<Item = Self>>(sets: I) -> Self {
+        sets.into_iter().fold(Self::new(), Self::union)
+    }
+}
+
 /// The numbers with commas between them.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,6 +169,11 @@ mod tests {
         assert_eq!(labels.words(), [1, 0, 1, 1 << 31]);
         assert_eq!(labels.to_string(), "0,64,127");
         assert_eq!(Labels::from_words(labels.words()), labels);
+        assert_eq!(Labels::of([127, 0, 64]), Ok(labels));
+        assert_eq!(Labels::of([0, 128]), Err(InputError::LabelTooHigh(128)));
+        let mut parts = Labels::of([0]).expect("in range");
+        parts |= Labels::of([64]).expect("in range") | Labels::of([127]).expect("in range");
+        assert_eq!([parts, labels].into_iter().collect::<Labels>(), labels);
         assert_eq!(labels.with(128), Err(InputError::LabelTooHigh(128)));
         assert!(!labels.contains(128) && !labels.contains(u16::MAX));
         assert!(!labels.without(64).expect("in range").contains(64));

@@ -28,6 +28,7 @@ mod expectation;
 mod flow;
 mod handle;
 mod kernel;
+mod key;
 mod label;
 pub mod message;
 #[allow(unsafe_code, reason = "system calls")]
@@ -54,16 +55,17 @@ pub use flow::{
 };
 pub use handle::{
     Change, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
-    Expectations, Fill, Flush, Handle, Outcome, Sweep, SweepOutcome,
+    Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
 };
 pub use ipnet;
+pub use key::Key;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
-pub use tuple::{Icmp, Key, Layer4, Ports, Tuple};
+pub use tuple::{Icmp, Layer4, Ports, Tuple};
 pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;
 pub use zone::{Zone, ZoneSet};

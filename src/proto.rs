@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::error::InputError;
 
 /// The layer 3 protocol of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +30,19 @@ impl Family {
         match self {
             Self::Ipv4 => libc::AF_INET as u8,
             Self::Ipv6 => libc::AF_INET6 as u8,
+        }
+    }
+}
+
+/// `IPv4` or `IPv6`, in any case.
+impl FromStr for Family {
+    type Err = InputError;
+
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        match text {
+            text if text.eq_ignore_ascii_case("ipv4") => Ok(Self::Ipv4),
+            text if text.eq_ignore_ascii_case("ipv6") => Ok(Self::Ipv6),
+            _ => Err(InputError::NotAFamily),
         }
     }
 }
@@ -96,6 +112,26 @@ impl Protocol {
             Self::UDPLITE => "udplite",
             _ => return None,
         })
+    }
+}
+
+impl From<u8> for Protocol {
+    fn from(number: u8) -> Self {
+        Self::new(number)
+    }
+}
+
+/// A name that [`Protocol::name`] has, in any case; a number; or what `Display` shows.
+impl FromStr for Protocol {
+    type Err = InputError;
+
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        let named = |protocol: &Self| protocol.name().is_some_and(|name| name.eq_ignore_ascii_case(text));
+        if let Some(protocol) = (0..=u8::MAX).map(Self).find(named) {
+            return Ok(protocol);
+        }
+        let number = text.strip_prefix("proto ").unwrap_or(text);
+        number.parse().map(Self).map_err(|_| InputError::NotAProtocol)
     }
 }
 
@@ -235,5 +271,27 @@ states! {
         Ignore = 8 "IGNORE",
         /// A packet that is invalid in this state.
         Invalid = 9 "INVALID",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_read_as_they_are_shown() {
+        for number in 0..=u8::MAX {
+            let protocol = Protocol::from(number);
+            assert_eq!(protocol.to_string().parse(), Ok(protocol));
+            assert_eq!(number.to_string().parse(), Ok(protocol));
+        }
+        assert_eq!("TCP".parse(), Ok(Protocol::TCP));
+        for family in [Family::Ipv4, Family::Ipv6] {
+            assert_eq!(family.to_string().parse(), Ok(family));
+        }
+        for bad in ["", "256", "-1", "proto", "proto tcp", "tcp "] {
+            assert_eq!(bad.parse::<Protocol>(), Err(InputError::NotAProtocol), "{bad:?}");
+            assert_eq!(bad.parse::<Family>(), Err(InputError::NotAFamily), "{bad:?}");
+        }
     }
 }

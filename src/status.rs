@@ -39,7 +39,7 @@ bitflags::bitflags! {
         const HELPER = 1 << 13;
         /// Its packets are forwarded by a flow table. Cannot be changed.
         const OFFLOAD = 1 << 14;
-        /// Its packets are forwarded by hardware. Cannot be changed. Linux 5.13.
+        /// Its packets are forwarded by hardware. Cannot be changed. Linux 5.8.
         const HW_OFFLOAD = 1 << 15;
 
         // Bits of kernels to come are kept.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::error::InputError;
+pub(crate) use crate::key::Key;
 use crate::proto::{Family, Protocol};
 use crate::zone::Zone;
 
@@ -22,7 +23,7 @@ use crate::zone::Zone;
 /// assert!(Tuple::udp("10.0.0.1:5353".parse()?, "[2001:db8::1]:53".parse()?).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tuple {
     src: IpAddr,
     dst: IpAddr,
@@ -30,7 +31,7 @@ pub struct Tuple {
 }
 
 /// What a layer 4 protocol adds to the addresses of a [`Tuple`]. Numbers are in host order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Layer4 {
     /// TCP ports.
@@ -62,7 +63,7 @@ pub enum Layer4 {
 }
 
 /// A source and a destination port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ports {
     /// The source port.
     #[doc(alias = "ATTR_ORIG_PORT_SRC")]
@@ -73,7 +74,7 @@ pub struct Ports {
 }
 
 /// What identifies an ICMP or ICMPv6 query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Icmp {
     /// The message type. Only types that have an answer make a flow.
     #[doc(alias = "ATTR_ICMP_TYPE")]
@@ -106,8 +107,9 @@ impl Tuple {
     /// # Errors
     /// [`InputError::MixedFamilies`]; [`InputError::WrongIcmp`] for ICMP between IPv6 addresses or
     /// ICMPv6 between IPv4 ones; [`InputError::UntrackedIcmpType`] for a message that has no
-    /// answer; [`InputError::IncompleteTuple`] for [`Layer4::Other`] with a protocol that is always
-    /// tracked with more than its addresses (TCP, UDP, ICMP, ICMPv6).
+    /// answer; [`InputError::IncompleteTuple`] for [`Layer4::Other`] with a protocol that is tracked
+    /// with more than its addresses: any that has a variant of its own, except DCCP, which newer
+    /// kernels track like that.
     pub fn new(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Result<Self, InputError> {
         let family = Family::of(&src);
         if family != Family::of(&dst) {
@@ -126,9 +128,10 @@ impl Tuple {
             Layer4::IcmpV6(icmp) if counterpart(&ICMPV6_PAIRS, icmp.kind).is_none() => {
                 return Err(InputError::UntrackedIcmpType { protocol: Protocol::ICMPV6, kind: icmp.kind });
             }
-            // The trackers of the other protocols can be left out of a kernel, which then reports
-            // flows without ports or keys; these four cannot.
-            Layer4::Other(protocol @ (Protocol::TCP | Protocol::UDP | Protocol::ICMP | Protocol::ICMPV6)) => {
+            // A kernel without the tracker of SCTP, UDP-Lite or GRE reports flows without ports or
+            // keys; to one that has it such a tuple would mean ports 0. DCCP is tracked by its
+            // addresses alone since Linux 6.17.
+            Layer4::Other(protocol) if protocol != Protocol::DCCP && protocol.name().is_some() => {
                 return Err(InputError::IncompleteTuple(protocol));
             }
             _ => {}
@@ -317,49 +320,6 @@ impl fmt::Display for Tuple {
     }
 }
 
-/// Names one entry of the table: a tuple, its zone and, when it was read from the kernel, its id.
-///
-/// Made from a [`Tuple`] (zone 0), by [`Tuple::in_zone`], or from a [`Flow`](crate::Flow).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// The tuple: of the original direction, except where a call asks for the reply tuple.
-    pub tuple: Tuple,
-    /// The zone of the entry.
-    pub zone: Zone,
-    /// The [kernel's id](crate::Flow#structfield.id) of the entry, which tells it from a later one
-    /// with the same tuple.
-    pub id: Option<u32>,
-}
-
-impl From<Tuple> for Key {
-    fn from(tuple: Tuple) -> Self {
-        tuple.in_zone(Zone::DEFAULT)
-    }
-}
-
-impl From<&Tuple> for Key {
-    fn from(tuple: &Tuple) -> Self {
-        Self::from(*tuple)
-    }
-}
-
-impl From<&Key> for Key {
-    fn from(key: &Key) -> Self {
-        *key
-    }
-}
-
-/// The tuple, and the zone when it is not 0.
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.tuple)?;
-        match self.zone {
-            Zone::DEFAULT => Ok(()),
-            zone => write!(f, " in {zone}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,9 +346,12 @@ mod tests {
             Tuple::new(v4(1), v4(2), unreachable),
             Err(InputError::UntrackedIcmpType { kind: 3, .. })
         ));
-        for number in [1, 6, 17, 58] {
+        for number in [1, 6, 17, 47, 58, 132, 136] {
             assert!(matches!(Tuple::new(v4(1), v4(2), other(number)), Err(InputError::IncompleteTuple(_))));
+            let kernel = Tuple::reported(v4(1), v4(2), other(number)).expect("whatever it reports");
+            assert_eq!(kernel.protocol().number(), number);
         }
+        assert!(Tuple::new(v4(1), v4(2), other(33)).is_ok(), "DCCP since Linux 6.17");
         assert_eq!(
             Tuple::with_ports(Protocol::GRE, SocketAddr::new(v4(1), 1), SocketAddr::new(v4(2), 2)),
             Err(InputError::NoPorts(Protocol::GRE))

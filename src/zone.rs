@@ -12,7 +12,7 @@ use crate::direction::Direction;
 /// and answers `EINVAL` to a request that tries.
 ///
 /// `Zone` is made from a number wherever one is wanted: `flow.zone(10)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Zone {
     id: u16,
     only: Option<Direction>,
@@ -119,6 +119,20 @@ impl ZoneSet {
         new
     }
 
+    /// Takes a zone out; whether it was there.
+    pub fn remove(&mut self, id: u16) -> bool {
+        let (word, bit) = Self::place(id);
+        let there = self.words[word] & bit != 0;
+        self.words[word] &= !bit;
+        there
+    }
+
+    /// How many zones are in the set.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Whether a zone is in the set.
     #[must_use]
     pub fn contains(&self, id: u16) -> bool {
@@ -176,6 +190,9 @@ mod tests {
         assert_eq!(zones.iter().collect::<Vec<_>>(), [10, 4097, u16::MAX]);
         assert!(zones.insert(0) && !zones.insert(0) && !zones.contains(11));
         assert_eq!(format!("{zones:?}"), "{0, 10, 4097, 65535}");
+        assert_eq!(zones.len(), 4);
+        assert!(zones.remove(10) && !zones.remove(10) && !zones.contains(10));
+        assert_eq!(zones.len(), 3);
         assert!(ZoneSet::default().is_empty() && !zones.is_empty());
     }
 

@@ -55,7 +55,7 @@ fn in_the_namespace_of_the_handle_the_socket_is_replaced() {
     }
     let before = port(&handle);
     abandon(&mut handle, 1);
-    assert!(handle.get(&numbered(0)).is_ok());
+    assert!(handle.get(numbered(0)).is_ok());
     assert_ne!(port(&handle), before);
 }
 
@@ -82,7 +82,7 @@ fn a_dump_that_was_read_to_its_end_needs_no_new_socket() {
     let before = port(&handle);
     assert_eq!(all(&mut handle).len(), ENTRIES as usize);
     assert_eq!(handle.dump().family(Family::Ipv6).entries().expect("a dump").count(), 0);
-    assert!(handle.get(&numbered(0)).is_ok());
+    assert!(handle.get(numbered(0)).is_ok());
     assert_eq!(port(&handle), before);
 }
 
@@ -119,7 +119,7 @@ fn a_panic_in_the_middle_of_a_dump_leaves_the_handle_usable() {
             }
         }));
         assert_eq!(panic.is_err(), place < ENTRIES as usize);
-        assert_eq!(handle.get(&numbered(7)).expect("there").original, numbered(7).original);
+        assert_eq!(handle.get(numbered(7)).expect("there").original, numbered(7).original);
         assert_eq!(all(&mut handle).len(), ENTRIES as usize);
     }
 }
@@ -131,7 +131,7 @@ fn a_second_handle_can_delete_what_a_dump_lists_while_it_runs() {
     let mut other = Handle::open().expect("a handle");
     let mut deleted = 0;
     for flow in handle.dump().entries().expect("a dump") {
-        other.delete(&flow.expect("an entry")).expect("deleted");
+        other.delete(flow.expect("an entry")).expect("deleted");
         deleted += 1;
     }
     assert_eq!(deleted, ENTRIES);

@@ -162,7 +162,7 @@ fn counters_are_reset_only_where_the_filter_says() {
 
     let reset = handle.dump().mark(9).reset_counters().entries().expect("a dump").collect::<Result<Vec<_>>>();
     let [listed] = &reset.expect("entries")[..] else { panic!("one entry") };
-    assert_eq!(listed.counters.original, Some(Counters { packets: 5, bytes: 5 * 29 }), "what they were");
+    assert_eq!(listed.counters.original, Some(Counters::new(5, 5 * 29)), "what they were");
     assert_eq!(packets(&mut handle, first), [3, 2]);
     assert_eq!(packets(&mut handle, second), [0, 0]);
     assert_eq!(packets(&mut handle, third), [1, 1]);

@@ -46,7 +46,7 @@ fn a_filter_is_attached_replaced_and_taken_off() {
     let again = EventFilter::detach(&events).expect_err("nothing to take off");
     assert_eq!(
         again.to_string(),
-        "cannot filter a netfilter socket (No such file or directory, os error 2): no such entry"
+        "cannot filter a netfilter socket (No such file or directory, os error 2): no such filter"
     );
     let file = std::fs::File::open("/dev/null").expect("a file");
     assert_eq!(

@@ -82,7 +82,7 @@ fn all_namespaces_are_told_apart() {
     // A virtual cable between the two gives it one.
     let peer = there.thread_id.to_string();
     common::run("ip", &["link", "add", "here", "type", "veth", "peer", "name", "there", "netns", &peer]);
-    there.run(|handle| handle.delete(&numbered(1)).expect("deleted"));
+    there.run(|handle| handle.delete(numbered(1)).expect("deleted"));
     let change = next_flow(&mut events);
     assert_eq!((change.kind, change.entry.original), (EventKind::Destroy, numbered(1).original));
     let listed = common::run("ip", &["netns", "list-id"]);

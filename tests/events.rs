@@ -158,7 +158,7 @@ fn nothing_is_out_of_place_when_events_come_faster_than_they_are_read() {
         for number in 0..FLOWS {
             handle.create(&numbered(number)).expect("created");
         }
-        handle.delete(&numbered(FLOWS - 1)).expect("deleted");
+        handle.delete(numbered(FLOWS - 1)).expect("deleted");
     });
     let (mut came, mut lost_in_all, mut next_number) = (0, 0, 0);
     loop {

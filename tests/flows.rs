@@ -117,22 +117,6 @@ fn a_kernel_without_dccp_forgets_the_ports() {
     handle.delete(&found).expect("deleted");
 }
 
-/// `Layer4::Other` is how a kernel without a tracker reports such a protocol. Where there is one,
-/// the request means the ports 0.
-#[test]
-fn a_tracked_protocol_without_its_ports_means_the_ports_0() {
-    let mut handle = require_kernel!();
-    for protocol in [Protocol::SCTP, Protocol::UDPLITE, Protocol::GRE] {
-        let [tuple, _] = in_both_families(Layer4::Other(protocol));
-        handle.create(&flow(tuple)).expect("created");
-        let Some(found) = all(&mut handle).pop() else { panic!("no entry") };
-        assert_eq!(found.original.protocol(), protocol);
-        assert_ne!(found.original, tuple);
-        assert_eq!(found.original.ports().unwrap_or(Ports { src: 0, dst: 0 }), Ports { src: 0, dst: 0 });
-        handle.delete(&found).expect("deleted");
-    }
-}
-
 #[test]
 fn zones_for_both_and_for_one_direction_make_a_round_trip() {
     let mut handle = require_kernel!();

@@ -196,7 +196,7 @@ fn a_path_that_does_not_exist_is_not_found() {
     let error = Namespace::at("/no/such/file").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot enter network namespace /no/such/file (No such file or directory, os error 2): no such entry"
+        "cannot enter network namespace /no/such/file (No such file or directory, os error 2): no such namespace"
     );
 }
 

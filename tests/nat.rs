@@ -102,7 +102,7 @@ fn a_port_that_is_taken_is_replaced_unless_it_was_asked_for() {
     assert_ne!(found.reply, reply);
     let error = handle.create(&client(3).snat(socket("10.9.0.1:1000"))).expect_err("it is taken");
     assert!(matches!(error, Error::Exists(_)), "{error}");
-    assert!(not_found(handle.get(&client(3))));
+    assert!(not_found(handle.get(client(3))));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn full(port: u16, seed: u32) -> Flow {
     if object(&flow).supports(attr::TIMESTAMP_EVENT) {
         flow.timestamps.event = seconds(3000);
     }
-    let counters = netfilter_conntrack::Counters { packets: seed.into(), bytes: (seed * 100).into() };
+    let counters = netfilter_conntrack::Counters::new(seed.into(), (seed * 100).into());
     flow.counters = PerDirection { original: Some(counters), reply: Some(counters) };
     let adjust = SeqAdjust { correction_pos: seed, offset_before: seed, offset_after: seed };
     flow.seq_adjust.original = Some(adjust);

@@ -42,9 +42,9 @@ fn n11_an_object_that_cannot_be_made_is_an_error_and_nothing_is_sent() {
         [
             handle.create(&numbered(1)).err(),
             handle.update(&numbered(0)).err(),
-            handle.get(&numbered(0)).err(),
-            handle.delete(&numbered(0)).err(),
-            handle.delete_by_tuple(&numbered(0)).err(),
+            handle.get(numbered(0)).err(),
+            handle.delete(numbered(0)).err(),
+            handle.delete_by_tuple(numbered(0)).err(),
         ]
     });
     FAILS.set(false);

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use common::{flow, ip, nft, not_found, socket, sysctl, tcp, track, udp, udp_traffic};
 use netfilter_conntrack::{
-    Counters, Direction, Error, Flow, Handle, HelperName, Labels, PerDirection, ProtoInfo, SctpInfo,
-    SctpState, SeqAdjust, Status, SynProxy, TcpFlags, TcpInfo, TcpState, Tuple,
+    Counters, Direction, Error, Flow, Handle, HelperName, InputError, Labels, PerDirection, ProtoInfo,
+    SctpInfo, SctpState, SeqAdjust, Status, SynProxy, TcpFlags, TcpInfo, TcpState, Tuple,
 };
 
 /// Creates a flow and reads it back.
@@ -114,8 +114,8 @@ fn window_scales_are_kept_only_with_the_flag_on_both_sides() {
     assert_eq!(scales(&updated(&mut handle, &one)), [Some(0), Some(0)]);
     let both = flag(one, Direction::Reply);
     assert_eq!(scales(&updated(&mut handle, &both)), [Some(7), Some(14)]);
-    let error = handle.update(&both.tcp_window_scale(Direction::Reply, 15)).expect_err("RFC 7323 ends at 14");
-    assert_eq!(error.raw_os_error(), Some(libc::ERANGE), "{error}");
+    let too_high = handle.update(&both.tcp_window_scale(Direction::Reply, 15));
+    assert_eq!(too_high, Err(InputError::WindowScaleTooHigh(15).into()), "RFC 7323 ends at 14");
 }
 
 #[test]
@@ -125,8 +125,7 @@ fn every_sctp_state_and_tag_can_be_written() {
     let tags = PerDirection { original: 1, reply: u32::MAX };
     for state in (0..=8).map(SctpState::from) {
         let found = made(&mut handle, &new.clone().sctp(state, tags));
-        let tags = PerDirection { original: Some(1), reply: Some(u32::MAX) };
-        assert_eq!(found.proto_info, Some(ProtoInfo::Sctp(SctpInfo { state: Some(state), tags })));
+        assert_eq!(found.proto_info, Some(ProtoInfo::Sctp(SctpInfo::new(state, tags))));
         handle.delete(&found).expect("deleted");
     }
     // Linux 6.3 took the last one out of use.
@@ -225,8 +224,8 @@ fn counters_and_the_start_time_are_those_of_real_packets() {
         let before = SystemTime::now();
         let tuple = udp_traffic(address, &[10, 20], &[100]);
         let found = handle.get(tuple).expect("tracked");
-        assert_eq!(found.counters.original, Some(Counters { packets: 2, bytes: 30 + 2 * headers }));
-        assert_eq!(found.counters.reply, Some(Counters { packets: 1, bytes: 100 + headers }));
+        assert_eq!(found.counters.original, Some(Counters::new(2, 30 + 2 * headers)));
+        assert_eq!(found.counters.reply, Some(Counters::new(1, 100 + headers)));
         assert_eq!(found.status, Some(Status::SEEN_REPLY | Status::CONFIRMED));
         let start = found.timestamps.start.expect("a start");
         let slack = Duration::from_millis(50); // the kernel's clock of this kind moves in ticks

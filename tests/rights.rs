@@ -24,13 +24,13 @@ fn without_rights_everything_is_denied_and_nothing_happens() {
     handle.create(&a_flow()).expect("created");
     without_rights(|| {
         denied(Handle::open(), Operation::Open);
-        denied(handle.get(&a_flow()), Operation::Get);
+        denied(handle.get(a_flow()), Operation::Get);
         denied(handle.get_by_reply(a_flow().reply), Operation::Get);
         denied(handle.create(&numbered(1)), Operation::Create);
         denied(handle.create_or_update(&numbered(1)), Operation::CreateOrUpdate);
         denied(handle.update(&a_flow()), Operation::Update);
-        denied(handle.delete(&a_flow()), Operation::Delete);
-        denied(handle.delete_by_tuple(&a_flow()), Operation::Delete);
+        denied(handle.delete(a_flow()), Operation::Delete);
+        denied(handle.delete_by_tuple(a_flow()), Operation::Delete);
         denied(handle.delete_all([&a_flow(), &numbered(1)]), Operation::Delete);
         denied(handle.flush(), Operation::Flush);
         denied(handle.flush_family(Family::Ipv4), Operation::Flush);

@@ -6,20 +6,20 @@ use common::{flow, numbered, tcp, udp};
 use netfilter_conntrack::{Protocol, Zone};
 
 #[test]
-fn fill_is_what_the_kernel_says_elsewhere() {
+fn usage_is_what_the_kernel_says_elsewhere() {
     let mut handle = require_kernel!();
-    assert_eq!(handle.fill().expect("an answer").entries, 0);
+    assert_eq!(handle.usage().expect("an answer").entries, 0);
     for number in 0..7 {
         handle.create(&numbered(number)).expect("created");
     }
-    let fill = handle.fill().expect("an answer");
+    let usage = handle.usage().expect("an answer");
     let setting = |name: &str| {
         let text = std::fs::read_to_string(format!("/proc/sys/net/netfilter/{name}")).expect("a setting");
         text.trim().parse::<u32>().expect("a number")
     };
-    assert_eq!(fill.entries, 7);
-    assert_eq!(fill.entries, setting("nf_conntrack_count"));
-    assert_eq!(fill.limit, Some(setting("nf_conntrack_max")));
+    assert_eq!(usage.entries, 7);
+    assert_eq!(usage.entries, setting("nf_conntrack_count"));
+    assert_eq!(usage.limit, Some(setting("nf_conntrack_max")));
 }
 
 /// One message for each CPU that the kernel could have, numbered from 0.

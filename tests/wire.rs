@@ -35,7 +35,7 @@ fn another_tuple(kind: u16) -> Vec<u8> {
 
 /// Every operation gives the answer that is right in a table with nothing but `a_flow`.
 fn check_everything(handle: &mut Handle) {
-    assert_eq!(handle.get(&a_flow()).expect("there").mark, Some(7));
+    assert_eq!(handle.get(a_flow()).expect("there").mark, Some(7));
     assert!(not_found(handle.get(numbered(1).original)));
     assert!(matches!(handle.create(&a_flow()), Err(Error::Exists(_))));
     assert!(not_found(handle.update(&numbered(1))));
@@ -141,7 +141,7 @@ fn a_flood_does_not_keep_a_call_longer_than_its_time() {
     under_flood(&mut handle, &noise, |handle| {
         for _ in 0..3 {
             let begin = Instant::now();
-            let error = handle.get(&a_flow()).expect_err("the answer is lost");
+            let error = handle.get(a_flow()).expect_err("the answer is lost");
             assert!(matches!(error, Error::TimedOut(_) | Error::Overrun(_)), "{error}");
             assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
         }
@@ -159,7 +159,7 @@ fn under_a_flood_an_answer_is_right_or_an_error() {
     let forgery = raw::verdict(-libc::ENOENT, 3, port(&handle));
     under_flood(&mut handle, &forgery, |handle| {
         for _ in 0..10 {
-            match handle.get(&a_flow()) {
+            match handle.get(a_flow()) {
                 Ok(found) => assert_eq!(found.mark, Some(7)),
                 Err(error) => assert!(matches!(error, Error::TimedOut(_) | Error::Overrun(_)), "{error}"),
             }
@@ -191,7 +191,7 @@ fn a_lost_answer_ends_the_call_in_time_and_the_handle_goes_on() {
     let mut handle = require_kernel!();
     unanswered(&mut handle, |handle| assert!(timed_out(handle.create(&a_flow()))));
     check_everything(&mut handle); // "what was asked may have been done"
-    unanswered(&mut handle, |handle| assert!(timed_out(handle.get(&a_flow()))));
+    unanswered(&mut handle, |handle| assert!(timed_out(handle.get(a_flow()))));
     check_everything(&mut handle);
     unanswered(&mut handle, |handle| {
         let mut entries = handle.dump().entries().expect("sent");
@@ -232,8 +232,8 @@ fn an_abandoned_dump_whose_rest_is_lost_is_waited_for_once() {
     drop(handle.dump().entries().expect("sent").next());
     assert!(own_namespace(), "a second namespace");
     without_namespaces(|| {
-        unanswered(&mut handle, |handle| assert!(timed_out(handle.get(&numbered(5)))));
-        assert_eq!(handle.get(&numbered(5)).expect("there").original, numbered(5).original);
+        unanswered(&mut handle, |handle| assert!(timed_out(handle.get(numbered(5)))));
+        assert_eq!(handle.get(numbered(5)).expect("there").original, numbered(5).original);
         handle.delete(numbered(5).original).expect("deleted");
     });
 }
@@ -247,7 +247,7 @@ fn in_another_namespace_without_rights_there_the_rest_of_a_dump_is_read() {
     drop(handle.dump().entries().expect("sent").next());
     assert!(own_namespace(), "a second namespace");
     without_namespaces(|| {
-        assert_eq!(handle.get(&numbered(5)).expect("there").original, numbered(5).original);
+        assert_eq!(handle.get(numbered(5)).expect("there").original, numbered(5).original);
         assert_eq!(all(&mut handle).len(), 600);
     });
 }
@@ -300,7 +300,7 @@ fn any_time_can_be_set() {
         assert_eq!(handle.timeout(), timeout);
         check_everything(&mut handle);
         overrun(socket_of(&handle).as_fd());
-        assert!(matches!(handle.get(&a_flow()), Err(Error::Overrun(_))));
+        assert!(matches!(handle.get(a_flow()), Err(Error::Overrun(_))));
         check_everything(&mut handle);
     }
 }
@@ -319,7 +319,7 @@ fn a_thief_can_only_make_a_call_time_out() {
             }
         });
         for _ in 0..50 {
-            match handle.get(&a_flow()) {
+            match handle.get(a_flow()) {
                 Ok(found) => assert_eq!(found.mark, Some(7)),
                 Err(error) => assert!(matches!(error, Error::TimedOut(_)), "{error}"),
             }
@@ -348,7 +348,7 @@ fn after_an_overrun_the_handle_goes_on_at_once() {
     let socket = socket_of(&handle);
     for _ in 0..3 {
         overrun(socket.as_fd());
-        let error = handle.get(&a_flow()).expect_err("the answer was lost");
+        let error = handle.get(a_flow()).expect_err("the answer was lost");
         assert!(matches!(error, Error::Overrun(_)), "{error}");
         assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS));
         let begin = Instant::now();

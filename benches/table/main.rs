@@ -69,7 +69,7 @@ struct Measured {
 }
 
 fn bench(options: &Options) -> Result<()> {
-    let limit = Handle::open()?.fill()?.limit.unwrap_or(u32::MAX);
+    let limit = Handle::open()?.usage()?.limit.unwrap_or(u32::MAX);
     if options.entries >= limit {
         return Err(
             format!("{} entries, but nf_conntrack_max is {limit}: raise it first", options.entries).into()

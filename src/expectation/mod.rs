@@ -243,7 +243,7 @@ impl Expectation {
 ///
 /// Made from a [`Tuple`] (zone 0), from [`Tuple::in_zone`], or from an [`Expectation`]. It is not a
 /// [`Key`], so that an expectation cannot be taken for the flow that it waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExpectationKey {
     /// The expected tuple.
     pub expected: Tuple,

@@ -17,6 +17,9 @@ pub(crate) enum Purpose {
     Describe,
 }
 
+/// The largest shift of RFC 7323.
+const MAX_WINDOW_SCALE: u8 = 14;
+
 impl Flow {
     /// Refuses what the kernel or the C library would refuse late, obscurely, or not at all.
     pub(crate) fn check(&self, purpose: Purpose) -> Result<(), InputError> {
@@ -28,13 +31,35 @@ impl Flow {
         }
         self.check_mark()?;
         match purpose {
-            Purpose::Create if self.timeout.is_none() => Err(InputError::MissingTimeout),
-            Purpose::Create | Purpose::Describe => self.check_nat(),
+            Purpose::Describe => self.check_nat(),
+            Purpose::Create => {
+                self.check_values()?;
+                match self.timeout {
+                    None => Err(InputError::MissingTimeout),
+                    Some(Duration::ZERO) => Err(InputError::ZeroTimeout),
+                    Some(_) => self.check_nat(),
+                }
+            }
             Purpose::Update if self.source_nat.is_some() || self.destination_nat.is_some() => {
                 Err(InputError::OnlyAtCreation("NAT"))
             }
             Purpose::Update if self.master.is_some() => Err(InputError::OnlyAtCreation("a master")),
-            Purpose::Update => Ok(()),
+            Purpose::Update => self.check_values(),
+        }
+    }
+
+    /// Values that an object can have, but no request: the kernel refuses them.
+    fn check_values(&self) -> Result<(), InputError> {
+        match self.proto_info {
+            Some(ProtoInfo::Tcp(info)) => {
+                let scales = [info.peers.original.window_scale, info.peers.reply.window_scale];
+                match scales.into_iter().flatten().find(|&scale| scale > MAX_WINDOW_SCALE) {
+                    Some(scale) => Err(InputError::WindowScaleTooHigh(scale)),
+                    None => Ok(()),
+                }
+            }
+            Some(ProtoInfo::Sctp(info)) if !info.is_sendable() => Err(InputError::IncompleteSctp),
+            _ => Ok(()),
         }
     }
 
@@ -80,7 +105,7 @@ impl Flow {
     }
 
     /// A number without a name can be reported by a newer kernel; it cannot be sent.
-    fn check_state(&self, protocol: Protocol) -> Result<(), InputError> {
+    pub(super) fn check_state(&self, protocol: Protocol) -> Result<(), InputError> {
         let unknown = match self.proto_info {
             Some(ProtoInfo::Tcp(TcpInfo { state: Some(TcpState::Other(number)), .. }))
             | Some(ProtoInfo::Sctp(SctpInfo { state: Some(SctpState::Other(number)), .. }))
@@ -102,7 +127,11 @@ impl Flow {
         if target.port().is_some() && !matches!(protocol, Protocol::TCP | Protocol::UDP) {
             return Err(InputError::NoPortNat(protocol));
         }
+        if target.port() == Some(0) {
+            return Err(InputError::NatToPort0);
+        }
         match target.address() {
+            Some(address) if address.is_unspecified() => Err(InputError::NatToUnspecified),
             Some(address) => self.same_family(part, Family::of(&address)),
             None => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! Flows: the entries of the connection tracking table.
 
 mod check;
+mod creation;
 mod nat;
 mod parts;
 mod text;
@@ -15,10 +16,11 @@ pub use parts::{
 };
 
 use crate::direction::{Direction, PerDirection};
+use crate::key::Key;
 use crate::label::Labels;
 use crate::proto::{DccpState, SctpState, TcpState};
 use crate::status::{Status, TcpFlags};
-use crate::tuple::{Key, Tuple};
+use crate::tuple::Tuple;
 use crate::zone::Zone;
 
 /// One entry of the table, as plain data: what is read from the kernel and what is written to it.
@@ -85,7 +87,7 @@ pub struct Flow {
     #[doc(alias = "ATTR_SECCTX")]
     pub security_context: Option<OsString>,
     /// The original tuple of the flow that made this one expected. Given only at creation: the
-    /// master must exist.
+    /// master must exist, in the same zone.
     #[doc(alias = "ATTR_MASTER_L3PROTO")]
     pub master: Option<Tuple>,
     /// Packets and bytes. Reported only.
@@ -227,19 +229,14 @@ impl Flow {
     /// Sets the SCTP state and the verification tags. The kernel requires all three.
     #[must_use]
     pub fn sctp(mut self, state: SctpState, tags: PerDirection<u32>) -> Self {
-        let tags = PerDirection { original: Some(tags.original), reply: Some(tags.reply) };
-        self.proto_info = Some(ProtoInfo::Sctp(SctpInfo { state: Some(state), tags }));
+        self.proto_info = Some(ProtoInfo::Sctp(SctpInfo::new(state, tags)));
         self
     }
 
     /// Sets the DCCP state, the role of the original side and the handshake sequence number.
     #[must_use]
     pub fn dccp(mut self, state: DccpState, role: DccpRole, handshake_seq: u64) -> Self {
-        self.proto_info = Some(ProtoInfo::Dccp(DccpInfo {
-            state: Some(state),
-            role: Some(role),
-            handshake_seq: Some(handshake_seq),
-        }));
+        self.proto_info = Some(ProtoInfo::Dccp(DccpInfo::new(state, role, handshake_seq)));
         self
     }
 
@@ -305,6 +302,12 @@ impl Flow {
     pub fn synproxy(mut self, synproxy: SynProxy) -> Self {
         self.synproxy = Some(synproxy);
         self
+    }
+}
+
+impl From<Flow> for Key {
+    fn from(flow: Flow) -> Self {
+        flow.key()
     }
 }
 

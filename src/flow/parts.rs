@@ -36,6 +36,7 @@ impl ProtoInfo {
 
 /// What the kernel knows about a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct TcpInfo {
     /// Where the connection stands.
     #[doc(alias = "ATTR_TCP_STATE")]
@@ -44,8 +45,17 @@ pub struct TcpInfo {
     pub peers: PerDirection<TcpPeer>,
 }
 
+impl TcpInfo {
+    /// The state, and nothing about the peers yet.
+    #[must_use]
+    pub fn new(state: TcpState) -> Self {
+        Self { state: Some(state), ..Self::default() }
+    }
+}
+
 /// What the kernel knows about one side of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct TcpPeer {
     /// The flags.
     #[doc(alias = "ATTR_TCP_FLAGS_ORIG")]
@@ -64,6 +74,7 @@ pub struct TcpPeer {
 
 /// What the kernel knows about an SCTP association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct SctpInfo {
     /// Where the association stands.
     #[doc(alias = "ATTR_SCTP_STATE")]
@@ -74,8 +85,18 @@ pub struct SctpInfo {
     pub tags: PerDirection<Option<u32>>,
 }
 
+impl SctpInfo {
+    /// The state and the verification tags, which the kernel takes together.
+    #[must_use]
+    pub const fn new(state: SctpState, tags: PerDirection<u32>) -> Self {
+        let tags = PerDirection { original: Some(tags.original), reply: Some(tags.reply) };
+        Self { state: Some(state), tags }
+    }
+}
+
 /// What kernels before 6.17 know about a DCCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct DccpInfo {
     /// Where the connection stands.
     #[doc(alias = "ATTR_DCCP_STATE")]
@@ -86,6 +107,14 @@ pub struct DccpInfo {
     /// The sequence number of the handshake (48 bits).
     #[doc(alias = "ATTR_DCCP_HANDSHAKE_SEQ")]
     pub handshake_seq: Option<u64>,
+}
+
+impl DccpInfo {
+    /// The state, the role of the side that opened the flow, and the sequence number.
+    #[must_use]
+    pub const fn new(state: DccpState, role: DccpRole, handshake_seq: u64) -> Self {
+        Self { state: Some(state), role: Some(role), handshake_seq: Some(handshake_seq) }
+    }
 }
 
 /// The role of the side that opened a DCCP flow (RFC 4340).
@@ -124,6 +153,7 @@ impl From<u8> for DccpRole {
 
 /// Packets and bytes of one direction, headers of layer 3 included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct Counters {
     /// Packets.
     #[doc(alias = "ATTR_ORIG_COUNTER_PACKETS")]
@@ -135,8 +165,17 @@ pub struct Counters {
     pub bytes: u64,
 }
 
+impl Counters {
+    /// Both counts.
+    #[must_use]
+    pub const fn new(packets: u64, bytes: u64) -> Self {
+        Self { packets, bytes }
+    }
+}
+
 /// Points in time of a flow, to the nanosecond, by the system's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct Timestamps {
     /// When the entry was made.
     #[doc(alias = "ATTR_TIMESTAMP_START")]
@@ -166,7 +205,7 @@ pub struct SeqAdjust {
     pub offset_after: u32,
 }
 
-/// What SYNPROXY keeps of a connection whose handshake it made itself. Linux 4.10.
+/// What SYNPROXY keeps of a connection whose handshake it made itself. Linux 4.17.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SynProxy {
     /// The initial sequence number towards the client.
@@ -182,6 +221,7 @@ pub struct SynProxy {
 
 /// Where NAT shall lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NatTarget {
     /// To this address; the port stays if it can.
     Address(IpAddr),

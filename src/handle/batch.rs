@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Handle, refused};
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
+use crate::key::Key;
 use crate::object::MessageBuf;
-use crate::tuple::Key;
 use crate::wire::link::{Answer, Batch, Fault};
 
 /// How many requests go in one system call. More are not faster.
@@ -22,12 +22,15 @@ impl Handle {
     ///
     /// The iterator takes flows as it goes, so any number works in constant memory. Nothing is done
     /// unless it is asked for items; an iterator that is dropped has done what it gave verdicts for,
-    /// and up to 63 more.
+    /// and up to 63 more. When the source of the flows panics, those taken before are sent when the
+    /// iterator is asked again.
+    ///
+    /// Flows that were read from a kernel go through [`Flow::for_creation`] first.
     ///
     /// ```no_run
     /// # use netfilter_conntrack::{Error, Flow, Handle};
     /// # fn restore(handle: &mut Handle, flows: &[Flow]) -> Result<(), Error> {
-    /// for (flow, verdict) in handle.create_many(flows) {
+    /// for (flow, verdict) in handle.create_many(flows.iter().map(Flow::for_creation)) {
     ///     match verdict {
     ///         Err(Error::Exists(_)) => println!("{} is there already", flow.original),
     ///         verdict => verdict?,
@@ -50,7 +53,8 @@ impl Handle {
     }
 
     /// Creates or updates many entries; see [`create_many`](Self::create_many) and
-    /// [`create_or_update`](Self::create_or_update).
+    /// [`create_or_update`](Self::create_or_update). One in a zone for one direction that is among
+    /// them twice is [`Error::Exists`] the second time.
     pub fn create_or_update_many<I>(
         &mut self,
         flows: I,
@@ -89,6 +93,7 @@ impl Handle {
             job,
             size: room.clamp(1, LARGEST),
             batch: Batch::default(),
+            taken: VecDeque::new(),
             ready: VecDeque::new(),
             gave_up: None,
         }
@@ -114,8 +119,8 @@ trait Job<T> {
 struct Write(Operation);
 
 impl<T: Borrow<Flow>> Job<T> for Write {
-    fn request(&self, _handle: &mut Handle, flow: &T) -> Result<MessageBuf> {
-        super::write_request(self.0, flow.borrow())
+    fn request(&self, handle: &mut Handle, flow: &T) -> Result<MessageBuf> {
+        handle.write_request(self.0, flow.borrow())
     }
 
     fn object(&self, flow: &T) -> Object {
@@ -127,10 +132,7 @@ impl<T: Borrow<Flow>> Job<T> for Write {
     }
 
     fn explain(&self, handle: &mut Handle, flow: &T, error: Error) -> Error {
-        match self.0 {
-            Operation::Update => handle.explain_denial(error, flow.borrow()),
-            _ => error,
-        }
+        handle.explain_denial(error, flow.borrow())
     }
 }
 
@@ -151,6 +153,9 @@ impl Job<Key> for Delete {
     }
 }
 
+/// Items and their verdicts.
+type Queue<T> = Vec<(T, Result<()>)>;
+
 /// Runs a job on items, a batch at a time.
 struct Verdicts<'h, I: Iterator, J> {
     handle: &'h mut Handle,
@@ -159,6 +164,9 @@ struct Verdicts<'h, I: Iterator, J> {
     /// Requests in a batch.
     size: usize,
     batch: Batch,
+    /// Items of which nothing was sent yet. Where the source of items panics, those before it are
+    /// still here.
+    taken: VecDeque<I::Item>,
     ready: VecDeque<(I::Item, Result<()>)>,
     /// The error that every further item would have too.
     gave_up: Option<Error>,
@@ -168,47 +176,74 @@ impl<I: Iterator, J: Job<I::Item>> Iterator for Verdicts<'_, I, J> {
     type Item = (I::Item, Result<()>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(error) = &self.gave_up {
-            let error = error.clone();
-            return self.ready.pop_front().or_else(|| Some((self.items.next()?, Err(error))));
-        }
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && self.gave_up.is_none() {
             self.run_batch();
         }
-        self.ready.pop_front()
+        self.ready.pop_front().or_else(|| {
+            let error = self.gave_up.clone()?;
+            let item = self.taken.pop_front().or_else(|| self.items.next())?;
+            let object = self.job.object(&item);
+            Some((item, Err(error.about(object))))
+        })
     }
 }
 
+/// Whether no further entry can be expected to fare better.
+fn is_fatal(error: &Error) -> bool {
+    matches!(error, Error::TimedOut(_) | Error::System(_))
+}
+
 impl<I: Iterator, J: Job<I::Item>> Verdicts<'_, I, J> {
-    /// Takes the next items and makes their verdicts ready.
+    /// Takes the next items and makes their verdicts ready. Code of the caller's runs here and may
+    /// panic, so nothing is ready before it was sent.
     fn run_batch(&mut self) {
+        while self.taken.len() < self.size {
+            let Some(item) = self.items.next() else { break };
+            self.taken.push_back(item);
+        }
+        let (mut queue, sent) = self.assemble();
+        match queue.last() {
+            Some((_, Err(error))) if is_fatal(error) => {
+                let error = error.clone();
+                self.give_up(&mut queue, &sent, &error);
+            }
+            _ if sent.is_empty() => {}
+            _ => self.send_batch(&mut queue, &sent),
+        }
+        let mut errors = queue.iter().filter_map(|(_, verdict)| verdict.as_ref().err());
+        self.gave_up = errors.rfind(|error| is_fatal(error)).cloned();
+        self.ready = queue.into();
+    }
+
+    /// Puts requests into the batch, and says where in the queue their items are. A request may take
+    /// a lookup; the first that shows that the next ones will fail as well is the last.
+    fn assemble(&mut self) -> (Queue<I::Item>, Vec<usize>) {
         self.batch.clear();
-        // Where in `ready` the items are that were sent.
-        let mut sent = Vec::with_capacity(self.size);
-        for item in self.items.by_ref().take(self.size) {
-            let verdict = match self.job.request(self.handle, &item) {
+        let (mut queue, mut sent) = (Vec::with_capacity(self.taken.len()), Vec::new());
+        while let Some(item) = self.taken.pop_front() {
+            match self.job.request(self.handle, &item) {
                 Ok(request) => {
                     self.batch.push(&request);
-                    sent.push(self.ready.len());
-                    Ok(())
+                    sent.push(queue.len());
+                    queue.push((item, Ok(())));
                 }
-                Err(error) => Err(error),
-            };
-            self.ready.push_back((item, verdict));
+                Err(error) => {
+                    let stop = is_fatal(&error) || matches!(error, Error::PermissionDenied(_));
+                    queue.push((item, Err(error)));
+                    if stop {
+                        break;
+                    }
+                }
+            }
         }
-        if !sent.is_empty() {
-            self.send_batch(&sent);
-        }
-        let fatal = |error: &&Error| matches!(error, Error::TimedOut(_) | Error::System(_));
-        let errors = self.ready.iter().filter_map(|(_, verdict)| verdict.as_ref().err());
-        self.gave_up = errors.filter(fatal).last().cloned();
+        (queue, sent)
     }
 
     /// Sends the batch. The kernel answers in order: the failures, and the last request in any case.
-    fn send_batch(&mut self, sent: &[usize]) {
+    fn send_batch(&mut self, queue: &mut Queue<I::Item>, sent: &[usize]) {
         let first = match self.handle.link.send_batch(&mut self.batch) {
             Ok(first) => first,
-            Err(fault) => return self.fail(sent, fault),
+            Err(fault) => return self.fail(queue, sent, fault),
         };
         let last = first + (sent.len() - 1) as u32;
         let patience = self.handle.link.patience();
@@ -220,47 +255,50 @@ impl<I: Iterator, J: Job<I::Item>> Verdicts<'_, I, J> {
             let patience = if denied { Duration::ZERO } else { patience };
             let (seq, answer) = match self.handle.link.answer_among(first, last, patience) {
                 Ok(answer) => answer,
-                Err(Fault::TimedOut) if denied => return self.deny(&sent[answered..]),
-                Err(fault) => return self.fail(&sent[answered..], fault),
+                Err(Fault::TimedOut) if denied => return self.deny(queue, &sent[answered..]),
+                Err(fault) => return self.fail(queue, &sent[answered..], fault),
             };
             let position = (seq - first) as usize;
             denied = false;
             if let Answer::Refused { errno, message } = answer {
                 denied = errno == libc::EPERM && position == 0;
-                let (item, _) = &self.ready[sent[position]];
-                let error = refused(self.job.failure(item), errno, message);
-                self.ready[sent[position]].1 = Err(error);
+                let (item, verdict) = &mut queue[sent[position]];
+                *verdict = Err(refused(self.job.failure(item), errno, message));
             }
             if seq == last {
-                return self.explain(sent);
+                return self.explain(queue, sent);
             }
             answered = position + 1;
         }
     }
 
     /// No answer for these: each has the error of the batch.
-    fn fail(&mut self, sent: &[usize], fault: Fault) {
-        if let Some((&one, rest)) = sent.split_first() {
-            let error = fault.during(self.job.failure(&self.ready[one].0));
-            for &position in rest {
-                let object = self.job.object(&self.ready[position].0);
-                self.ready[position].1 = Err(error.clone().about(object));
-            }
-            self.ready[one].1 = Err(error);
+    fn fail(&self, queue: &mut Queue<I::Item>, sent: &[usize], fault: Fault) {
+        if let Some(&first) = sent.first() {
+            let error = fault.during(self.job.failure(&queue[first].0));
+            self.give_up(queue, sent, &error);
         }
     }
 
-    fn deny(&mut self, sent: &[usize]) {
+    /// Each of these has this error, about itself.
+    fn give_up(&self, queue: &mut Queue<I::Item>, sent: &[usize], error: &Error) {
         for &position in sent {
-            let (item, verdict) = &mut self.ready[position];
+            let (item, verdict) = &mut queue[position];
+            *verdict = Err(error.clone().about(self.job.object(item)));
+        }
+    }
+
+    fn deny(&self, queue: &mut Queue<I::Item>, sent: &[usize]) {
+        for &position in sent {
+            let (item, verdict) = &mut queue[position];
             *verdict = Err(Error::PermissionDenied(self.job.failure(item).with_errno(libc::EPERM)));
         }
     }
 
     /// Finds out what errors mean, now that nothing is under way.
-    fn explain(&mut self, sent: &[usize]) {
+    fn explain(&mut self, queue: &mut Queue<I::Item>, sent: &[usize]) {
         for &position in sent {
-            let (item, verdict) = &mut self.ready[position];
+            let (item, verdict) = &mut queue[position];
             if let Err(error) = verdict {
                 *verdict = Err(self.job.explain(self.handle, item, error.clone()));
             }

@@ -23,11 +23,12 @@ pub use expect::Expectations;
 pub use expect_dump::{ExpectationDump, ExpectationEntries};
 pub(crate) use filter::{Filter, Masked, ZoneFilter};
 pub use flush::Flush;
-pub use statistics::{CpuExpectationStatistics, CpuStatistics, Fill};
+pub use statistics::{CpuExpectationStatistics, CpuStatistics, Usage};
 pub use sweep::{Sweep, SweepOutcome};
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::{Flow, Purpose};
+use crate::key::Key;
 use crate::netns::Namespace;
 use crate::object::MessageBuf;
 use crate::wire::encode::{self, Zones};
@@ -139,7 +140,8 @@ impl Handle {
     ///
     /// Sent are the tuples, zone, timeout, and everything else in `flow` that is not *reported
     /// only*. Labels are dropped by the kernel without a word when nothing in the namespace uses
-    /// labels; NAT is set up as asked, and the reply tuple changes by it.
+    /// labels; NAT is set up as asked, and the reply tuple changes by it. A flow that was read from a
+    /// kernel goes through [`Flow::for_creation`] first.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] before anything is sent, as for a flow
@@ -155,7 +157,9 @@ impl Handle {
     /// Creates an entry, or updates the one that exists.
     ///
     /// # Errors
-    /// Those of [`create`](Self::create) and [`update`](Self::update).
+    /// Those of [`create`](Self::create) and [`update`](Self::update), except that an entry that is
+    /// there is [`Error::Exists`] only if the flow is in a zone for one direction and the entry in
+    /// another zone.
     #[doc(alias = "NFCT_Q_CREATE_UPDATE")]
     pub fn create_or_update(&mut self, flow: &Flow) -> Result<()> {
         self.write(Operation::CreateOrUpdate, flow)
@@ -169,7 +173,10 @@ impl Handle {
     ///
     /// The entry is found by its original tuple and zone, as the kernel finds any: a flow whose reply
     /// has the tuple is changed too, and so is a new flow that took over the tuple, since the kernel
-    /// does not look at the id here.
+    /// does not look at the id here. Of the zone it looks at the number that packets of the original
+    /// direction have. A flow in a zone for one direction is therefore looked up first, and must be
+    /// in that very zone; one in a zone for both stands for entries with the number in the original
+    /// direction alone as well.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] before anything is sent, as for NAT or a master;
@@ -178,23 +185,60 @@ impl Handle {
     /// a helper on a flow that never had one; [`Error::PermissionDenied`].
     #[doc(alias = "NFCT_Q_UPDATE")]
     pub fn update(&mut self, flow: &Flow) -> Result<()> {
-        self.write(Operation::Update, flow).map_err(|error| self.explain_denial(error, flow))
+        self.write(Operation::Update, flow)
     }
 
     fn write(&mut self, operation: Operation, flow: &Flow) -> Result<()> {
-        let mut request = write_request(operation, flow)?;
+        let mut request = self.write_request(operation, flow)?;
         self.transact(&mut request, &|| Failure::new(operation, Object::Flow(flow.key())))
+            .map_err(|error| self.explain_denial(error, flow))
+    }
+
+    /// The request that creates or updates an entry.
+    fn write_request(&mut self, operation: Operation, flow: &Flow) -> Result<MessageBuf> {
+        flow.check(match operation {
+            Operation::Update => Purpose::Update,
+            _ => Purpose::Create,
+        })?;
+        let operation = self.in_one_direction(operation, flow)?;
+        let created = match operation {
+            Operation::Create => libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            Operation::CreateOrUpdate => libc::NLM_F_CREATE,
+            _ => 0,
+        };
+        let flags = ACKNOWLEDGED | created as u16;
+        let mut request = encode::request(uapi::CT_NEW, flags, flow.original.family());
+        // An existing entry is looked up by its original tuple, so its zone is that direction's.
+        let zones = match operation {
+            Operation::Update => Zones::of_original(flow.zone),
+            _ => Zones::Exact(flow.zone),
+        };
+        encode::flow(&mut request, flow, zones)?;
+        Ok(request)
+    }
+
+    /// What has to be done to a flow in a zone for one direction, which the kernel takes for any
+    /// entry with that number in the original direction: it is looked up first.
+    fn in_one_direction(&mut self, operation: Operation, flow: &Flow) -> Result<Operation> {
+        if operation == Operation::Create || flow.zone.only().is_none() {
+            return Ok(operation);
+        }
+        // As in any update the id does not count.
+        match self.get(Key { id: None, ..flow.key() }) {
+            Ok(_) => Ok(Operation::Update),
+            Err(Error::NotFound(_)) if operation == Operation::CreateOrUpdate => Ok(Operation::Create),
+            Err(error) => Err(error.recast(operation).about(Object::Flow(flow.key()))),
+        }
     }
 
     /// The kernel says `EPERM` for a caller without rights and for an entry with a fixed timeout.
-    /// Whoever may look the entry up has the rights.
+    /// Whoever may ask anything has the rights.
     fn explain_denial(&mut self, error: Error, flow: &Flow) -> Error {
-        let Error::PermissionDenied(failure) = error else { return error };
-        let fixed =
-            |found: Flow| found.status.is_some_and(|status| status.contains(crate::Status::FIXED_TIMEOUT));
-        match flow.timeout.is_some() && self.get(flow).is_ok_and(fixed) {
-            true => Error::FixedTimeout(failure),
-            false => Error::PermissionDenied(failure),
+        match error {
+            Error::PermissionDenied(failure) if flow.timeout.is_some() && self.probe().is_ok() => {
+                Error::FixedTimeout(failure)
+            }
+            error => error,
         }
     }
 
@@ -228,24 +272,6 @@ impl Handle {
         let seq = self.link.send(request).map_err(|fault| fault.during(failure()))?;
         self.link.answer(seq).map_err(|fault| fault.during(failure()))
     }
-}
-
-/// The request that creates or updates an entry.
-fn write_request(operation: Operation, flow: &Flow) -> Result<MessageBuf> {
-    let (purpose, flags) = match operation {
-        Operation::Create => (Purpose::Create, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
-        Operation::CreateOrUpdate => (Purpose::Create, libc::NLM_F_CREATE),
-        _ => (Purpose::Update, 0),
-    };
-    flow.check(purpose)?;
-    let mut request = encode::request(uapi::CT_NEW, ACKNOWLEDGED | flags as u16, flow.original.family());
-    // An existing entry is looked up by its original tuple, so its zone is that direction's.
-    let zones = match purpose {
-        Purpose::Create | Purpose::Describe => Zones::Exact(flow.zone),
-        Purpose::Update => Zones::of_original(flow.zone),
-    };
-    encode::flow(&mut request, flow, zones)?;
-    Ok(request)
 }
 
 /// Flags of a request that ends in a verdict.

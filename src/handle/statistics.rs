@@ -15,7 +15,7 @@ use crate::wire::uapi::{self, stats};
 /// How full the table of a network namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Fill {
+pub struct Usage {
     /// Entries in the table (`net.netfilter.nf_conntrack_count`).
     pub entries: u32,
     /// How many there may be (`net.netfilter.nf_conntrack_max`); Linux 4.18.
@@ -125,7 +125,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::PermissionDenied`] and what else a request can end in.
-    pub fn fill(&mut self) -> Result<Fill> {
+    pub fn usage(&mut self) -> Result<Usage> {
         let (mut entries, mut limit) = (None, None);
         self.for_each_message(uapi::CT_GET_STATS, ACKNOWLEDGED, |_, attributes| {
             for attribute in attributes {
@@ -144,7 +144,7 @@ impl Handle {
             failure: failure(),
             malformed: Malformed::new("CTA_STATS_GLOBAL_ENTRIES", "missing"),
         };
-        Ok(Fill { entries: entries.ok_or_else(missing)?, limit })
+        Ok(Usage { entries: entries.ok_or_else(missing)?, limit })
     }
 
     /// What each CPU counted, as `conntrack -S` shows it.
