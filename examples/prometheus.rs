@@ -41,10 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
-    let fill = handle.fill()?;
+    let usage = handle.usage()?;
     gauge(&mut text, "entries", "Entries in the table.")?;
-    writeln!(text, "conntrack_entries {}", fill.entries)?;
-    if let Some(limit) = fill.limit {
+    writeln!(text, "conntrack_entries {}", usage.entries)?;
+    if let Some(limit) = usage.limit {
         gauge(&mut text, "limit", "Entries that there may be.")?;
         writeln!(text, "conntrack_limit {limit}")?;
     }

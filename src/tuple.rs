@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::error::InputError;
-pub(crate) use crate::key::Key;
+use crate::key::Key;
 use crate::proto::{Family, Protocol};
 use crate::zone::Zone;
 

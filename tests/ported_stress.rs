@@ -52,7 +52,7 @@ fn threads_that_work_on_their_own_flows_lose_nothing() {
     assert_eq!(numbers, (0..THREADS * FLOWS).filter(|number| number % 3 != 0).collect());
     assert_eq!(left.len(), numbers.len());
     assert!(left.iter().all(|flow| flow.mark == Some(number_of(flow) + 1)));
-    assert_eq!(own.fill().expect("a count").entries as usize, left.len());
+    assert_eq!(own.usage().expect("a count").entries as usize, left.len());
     let (mut counts, mut missing) = ([0; 3], Some(0));
     while let Some(event) = events.try_next() {
         match event.expect("an event") {
@@ -149,5 +149,5 @@ fn many_assured_flows_come_and_go() {
     }
     assert_eq!(common::tuples(&common::all(&mut handle)), common::tuples(&flows));
     handle.flush().expect("flushed");
-    assert_eq!(handle.fill().expect("a count").entries, 0);
+    assert_eq!(handle.usage().expect("a count").entries, 0);
 }

@@ -134,25 +134,6 @@ pub enum InputError {
         /// The mask.
         mask: u32,
     },
-    /// A prefix length that addresses of the family do not have.
-    #[error("{len} is no prefix length of {family}")]
-    PrefixLength {
-        /// The family of the address.
-        family: Family,
-        /// The prefix length.
-        len: u8,
-    },
-    /// An address with bits behind its prefix: of a host, where a network was to be given.
-    #[error("{address}/{len} is no network: {address} has bits behind the prefix")]
-    HostBits {
-        /// The address.
-        address: IpAddr,
-        /// The prefix length.
-        len: u8,
-    },
-    /// Text that is no network.
-    #[error("not an address with a prefix length")]
-    NotAPrefix,
     /// Text that is neither the name nor the number of a layer 4 protocol.
     #[error("not the name or number of a protocol")]
     NotAProtocol,

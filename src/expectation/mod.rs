@@ -11,7 +11,8 @@ pub use mask::SourceMask;
 
 use crate::direction::Direction;
 use crate::flow::HelperName;
-use crate::tuple::{Key, Tuple};
+use crate::key::Key;
+use crate::tuple::Tuple;
 use crate::zone::Zone;
 
 bitflags::bitflags! {

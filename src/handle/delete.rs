@@ -3,13 +3,14 @@
 use super::{ACKNOWLEDGED, Handle};
 use crate::direction::Direction;
 use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::key::Key;
 use crate::object::MessageBuf;
-use crate::tuple::Key;
 use crate::wire::{encode, uapi};
 
 /// What became of the entries that were to be deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "entries may have been left"]
+#[non_exhaustive]
 pub struct Outcome {
     /// Deleted by this call.
     pub deleted: Vec<Key>,

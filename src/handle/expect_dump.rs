@@ -6,9 +6,9 @@ use super::dump::Listing;
 use super::{ACKNOWLEDGED, Expectations, Handle};
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::expectation::Expectation;
+use crate::key::Key;
 use crate::object::MessageBuf;
 use crate::proto::Family;
-use crate::tuple::Key;
 use crate::wire::{decode_expect, encode_expect, uapi};
 
 impl<'h> Expectations<'h> {

@@ -4,7 +4,7 @@ use super::{Handle, refused};
 use crate::direction::Direction;
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
-use crate::tuple::Key;
+use crate::key::Key;
 use crate::wire::link::Answer;
 use crate::wire::{decode, encode, uapi};
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::{Change, Entries, Handle};
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
+use crate::key::Key;
 use crate::select::SelectorSet;
-use crate::tuple::Key;
 
 /// How many requests are gathered before they are sent, in one system call.
 const BATCH: usize = 64;

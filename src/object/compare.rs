@@ -15,8 +15,8 @@ use crate::sys;
 ///
 /// | part | attributes compared |
 /// |---|---|
-/// | original, reply | family, addresses, protocol; ports or ICMP fields when both have a protocol |
-/// | the rest, only with [`all`](Self::all) | id, mark, timeout, status, TCP, SCTP and DCCP state, zones, security context, labels |
+/// | original, reply | family, addresses, protocol, the zone of that direction alone; ports or ICMP fields when both have a protocol |
+/// | the rest, only with [`all`](Self::all) | id, mark, timeout, status, TCP, SCTP and DCCP state, zones, security context, labels and their mask |
 ///
 /// Nothing else is ever compared: counters, flags and window scales, helper, NAT, times, sequence
 /// numbers, SYN proxy, master, use count. The status matches when the first object's bits are all

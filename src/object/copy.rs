@@ -36,7 +36,8 @@ impl Conntrack {
     /// Copies parts of another object into this one.
     ///
     /// A tuple is copied as a whole, in place of what was there; a tuple that `from` does not have
-    /// stays as it is here. Of everything else, what `from` has is copied and the rest stays.
+    /// stays as it is here. Of everything else, what `from` has is copied
+    /// and the rest stays; the tuple of the master counts as one thing.
     /// [`Clone`] makes the new object that `NFCT_CP_OVERRIDE` makes of an old one.
     ///
     /// What cannot be kept: with [`Parts::META`], helper information that only this object has.

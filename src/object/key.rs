@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::{Conntrack, attr};
+use crate::key::Key;
 use crate::proto::Protocol;
-use crate::tuple::{Icmp, Key, Layer4, Ports, Tuple};
+use crate::tuple::{Icmp, Layer4, Ports, Tuple};
 use crate::zone::Zone;
 
 /// The original tuple of an object that has a complete one.

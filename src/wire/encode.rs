@@ -7,12 +7,13 @@ use super::uapi::{cta, tuple};
 use crate::direction::{Direction, PerDirection};
 use crate::error::{InputError, Result};
 use crate::flow::{DccpInfo, Flow, NatTarget, ProtoInfo, SctpInfo, TcpInfo, TcpPeer};
+use crate::key::Key;
 use crate::label::Labels;
 use crate::object::attr::{self, Attr, ReadWrite};
 use crate::object::{Bitmask, Conntrack, MessageBuf, ObjectError};
 use crate::proto::Family;
 use crate::status::TcpFlags;
-use crate::tuple::{Icmp, Key, Layer4, Ports, Tuple};
+use crate::tuple::{Icmp, Layer4, Ports, Tuple};
 use crate::zone::Zone;
 
 impl Request for MessageBuf {

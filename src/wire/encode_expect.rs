@@ -8,8 +8,9 @@ use crate::direction::Direction;
 use crate::error::{InputError, Result};
 use crate::expectation::{Expectation, ExpectationKey, ExpectationNat, SourceMask};
 use crate::flow::HelperName;
+use crate::key::Key;
 use crate::object::{Expect, ExpectPurpose, MessageBuf, ObjectError, expect_attr};
-use crate::tuple::{Key, Tuple};
+use crate::tuple::Tuple;
 
 /// Adds an expectation: everything that a request can carry.
 pub(crate) fn expectation(request: &mut MessageBuf, expectation: &Expectation) -> Result<()> {
