@@ -172,7 +172,7 @@ fn reported() -> Vec<Case> {
 }
 
 fn packets(n: u32) -> Option<Counters> {
-    Some(Counters { packets: n.into(), bytes: n.into() })
+    Some(Counters::new(n.into(), n.into()))
 }
 
 fn time(n: u32) -> Option<SystemTime> {
