@@ -78,6 +78,9 @@ impl Conntrack {
     /// What the attribute cannot hold is refused, and so is a value that contradicts what the
     /// object says already: an IPv6 address in an IPv4 connection, a port for ICMP. Set the family
     /// and the protocol first. An attribute kept in the same place is unset.
+    ///
+    /// # Errors
+    /// [`ObjectError::InvalidValue`]; [`ObjectError::Unsupported`], as [`require`](Self::require).
     #[doc(alias = "nfct_set_attr")]
     #[doc(alias = "nfct_set_attr_u8")]
     #[doc(alias = "nfct_set_attr_u16")]
@@ -88,6 +91,7 @@ impl Conntrack {
         attr: Attr<K, ReadWrite>,
         value: K::Input<'_>,
     ) -> Result<(), ObjectError> {
+        self.require(attr)?;
         let refuse = |reason| ObjectError::invalid(attr.name, reason);
         rules::settable(self, attr.rule, K::number(&value)).map_err(refuse)?;
         K::store(value, |place| self.store(attr.id, place)).map_err(refuse)?;
@@ -117,6 +121,18 @@ impl Conntrack {
     #[doc(alias = "ATTR_MAX")]
     pub fn supports<K, A>(&self, attr: Attr<K, A>) -> bool {
         self.mark(attr.id) != -1
+    }
+
+    /// Refuses an attribute that the C library the program runs with does not know: for a program
+    /// that has to tell "the kernel did not say" from "this library cannot tell".
+    ///
+    /// # Errors
+    /// [`ObjectError::Unsupported`], with the release that brought the attribute.
+    pub fn require<K, A>(&self, attr: Attr<K, A>) -> Result<(), ObjectError> {
+        match self.supports(attr) {
+            true => Ok(()),
+            false => Err(ObjectError::Unsupported { what: attr.name, needs: attr.since }),
+        }
     }
 
     /// A complete copy; fails when there is no memory for it.

@@ -44,12 +44,14 @@ pub struct Attr<K, A = ReadWrite> {
     pub(super) id: u32,
     pub(super) name: &'static str,
     pub(super) rule: Rule,
+    /// The first release of the C library that has it.
+    pub(super) since: &'static str,
     kind: PhantomData<fn() -> (K, A)>,
 }
 
 impl<K, A> Attr<K, A> {
-    const fn new(id: u32, name: &'static str, rule: Rule) -> Self {
-        Self { id, name, rule, kind: PhantomData }
+    const fn new(id: u32, name: &'static str, rule: Rule, since: &'static str) -> Self {
+        Self { id, name, rule, since, kind: PhantomData }
     }
 
     /// The attribute's name in C, such as `ATTR_MARK`.
@@ -105,7 +107,7 @@ macro_rules! attributes {
             #[doc = concat!("* accepted: ", $accepted)]
             #[doc = concat!("* since libnetfilter_conntrack ", $since)]
             #[doc(alias = $c)]
-            pub const $name: Attr<$kind, $access> = Attr::new($id, $c, $rule);
+            pub const $name: Attr<$kind, $access> = Attr::new($id, $c, $rule, $since);
         )*
 
         /// Name and number of every constant above.

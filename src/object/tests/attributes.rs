@@ -111,6 +111,9 @@ fn an_attribute_newer_than_the_library_is_absent() {
     let newest = (0..).take_while(|&id| ct.mark(id) != -1).count();
     assert!(newest >= 75);
     assert_eq!(ct.supports(attr::TIMESTAMP_EVENT), newest > 75);
+    let refused = ObjectError::Unsupported { what: "ATTR_TIMESTAMP_EVENT", needs: "1.1.1" };
+    let expected = if newest > 75 { Ok(()) } else { Err(refused) };
+    assert_eq!(ct.require(attr::TIMESTAMP_EVENT), expected);
     assert_eq!(ct.get(attr::TIMESTAMP_EVENT), None);
     assert!(!ct.is_set(attr::TIMESTAMP_EVENT));
     assert!(ct.supports(attr::SYNPROXY_TSOFF));
