@@ -272,6 +272,8 @@ mod tests {
         fn crosses<T: Send + 'static>() {}
         crosses::<Session>();
         crosses::<crate::object::Subscription>();
+        fn is_shared<T: Send + Sync + 'static>() {}
+        is_shared::<crate::object::DumpFilter>();
     }
 
     #[test]
