@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     filter
         .protocols(Logic::Only, [Protocol::TCP, Protocol::UDP])?
         .sources(Logic::Only, ["10.0.0.0/8".parse()?, "2001:db8::/32".parse()?])?
-        .destinations(Logic::Except, ["192.0.2.53".parse()?])?
+        .destinations(Logic::Except, ["192.0.2.53/32".parse()?])?
         .marks(Logic::Except, [(0x1, 0x1)])?;
 
     let mut handle = Handle::open()?;
