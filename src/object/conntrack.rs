@@ -11,6 +11,10 @@ use super::attr::{Attr, CONNLABELS, CONNLABELS_MASK, Kind, ReadWrite, Settable};
 use super::{ObjectError, rules};
 use crate::sys;
 
+/// The attributes below are those of 1.0.9, the oldest library that this crate works with: there is
+/// no need to ask for each.
+const KNOWN_TO_ALL: u32 = 75;
+
 /// A connection as the C library keeps it: a set of attributes, each present or not.
 ///
 /// The attributes are the constants of [`attr`](super::attr), which know their type:
@@ -129,7 +133,7 @@ impl Conntrack {
     /// # Errors
     /// [`ObjectError::Unsupported`], with the release that brought the attribute.
     pub fn require<K, A>(&self, attr: Attr<K, A>) -> Result<(), ObjectError> {
-        match self.supports(attr) {
+        match attr.id < KNOWN_TO_ALL || self.supports(attr) {
             true => Ok(()),
             false => Err(ObjectError::Unsupported { what: attr.name, needs: attr.since }),
         }
