@@ -1,8 +1,11 @@
-//! The list of examples is complete, and none of them touches the machine's own table.
+//! The list of examples is complete, and each runs, in a namespace of its own.
+
+mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 const LIST: &str = include_str!("../docs/programs.md");
 
@@ -54,5 +57,21 @@ fn every_example_works_in_a_namespace_of_its_own() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name + ".rs");
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(text.contains("support::in_own_namespace()"), "{}", path.display());
+    }
+}
+
+/// Each checks what it shows. Cargo builds them beside the tests.
+#[test]
+fn every_example_runs() {
+    if !common::own_namespace() {
+        return;
+    }
+    let this = std::env::current_exe().expect("a path");
+    let folder = this.ancestors().nth(2).expect("a folder").join("examples");
+    for name in examples() {
+        let run = Command::new(folder.join(&name)).stdin(Stdio::null()).output();
+        let run = run.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let [out, err] = [&run.stdout, &run.stderr].map(|text| String::from_utf8_lossy(text));
+        assert!(run.status.success(), "{name}: {}\n{out}{err}", run.status);
     }
 }

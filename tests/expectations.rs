@@ -2,12 +2,12 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{flow, ip, tcp, udp};
 use netfilter_conntrack::{
-    Direction, Error, Expectation, ExpectationFlags, ExpectationNat, Family, Flow, Handle, HelperName,
-    InputError, Layer4, Object, Protocol, Result, SourceMask, Tuple, Zone,
+    Direction, Error, Event, EventKind, Events, Expectation, ExpectationFlags, ExpectationNat, Family, Flow,
+    Groups, Handle, HelperName, InputError, Layer4, Object, Protocol, Result, SourceMask, Tuple, Zone,
 };
 
 fn helper(name: &str) -> HelperName {
@@ -350,4 +350,24 @@ fn bad_input_is_refused() {
         Ok(()) => assert_eq!(expectations.get(data(5000)).expect("found").helper, Some(helper("ftp"))),
         Err(error) => assert!(matches!(error, Error::Unsupported(_)), "{error:?}"),
     }
+}
+
+#[test]
+fn events_say_what_is_made_and_removed_and_by_whom() {
+    let mut handle = require_kernel!();
+    let mut events = Events::builder().groups(Groups::EXPECTATIONS).open().expect("a stream");
+    master(&mut handle, control(), "ftp");
+    handle.expectations().create(&expectation(control(), 5000)).expect("created");
+    let made = handle.expectations().get(&expectation(control(), 5000)).expect("there");
+    handle.expectations().delete(&made).expect("deleted");
+    for kind in [EventKind::New, EventKind::Destroy] {
+        let soon = Instant::now() + Duration::from_secs(5);
+        let Some(Ok(Event::Expectation(event))) = events.next_before(soon) else {
+            panic!("{kind:?} is missing")
+        };
+        assert_eq!((event.kind, event.entry.id), (kind, made.id));
+        assert_eq!((event.entry.master, event.entry.expected), (control(), data(5000)));
+        assert_eq!(event.port_id, handle.port_id());
+    }
+    assert!(events.try_next().is_none(), "flows were not asked for");
 }
