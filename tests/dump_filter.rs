@@ -6,13 +6,12 @@ mod common;
 mod mixed;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use common::{all, ip};
-use mixed::populate;
+use mixed::{populate, tuple_filters};
 use netfilter_conntrack::object::{DumpFilter, ObjectError, Session, attr};
-use netfilter_conntrack::{Error, Family, Flow, Handle, InputError, Protocol, Status, TupleFilter};
+use netfilter_conntrack::{Error, Family, Flow, Handle, InputError, Status, TupleFilter};
 
 type Ids = BTreeSet<u32>;
 
@@ -110,25 +109,7 @@ fn tuples_of_every_shape() {
     populate(&mut handle);
     let flows = all(&mut handle);
     let mut session = Session::open().expect("a session");
-    let any = TupleFilter::new;
-    let (v4, v6): (IpAddr, IpAddr) = (ip("10.0.0.1"), ip("2001:db8::1"));
-    let mut tuples = vec![any().src_port(1000), any().dst_port(443), any().icmp_id(8), any()];
-    for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol::GRE] {
-        let of = any().protocol(protocol);
-        tuples.extend([
-            of,
-            of.src_port(3),
-            of.dst_port(80),
-            of.src(v4).dst_port(80),
-            of.src(v6).dst_port(80),
-        ]);
-    }
-    for address in [v4, v6] {
-        tuples.extend([any().src(address), any().dst(address), any().src(address).dst(address)]);
-    }
-    tuples
-        .extend([any().protocol(Protocol::ICMP).icmp_id(7), any().protocol(Protocol::ICMPV6).icmp_kind(128)]);
-    tuples.extend([any().protocol(Protocol::ICMP).icmp_code(1), any().protocol(Protocol::new(50)).dst(v6)]);
+    let tuples = tuple_filters();
     for tuple in tuples {
         for family in [None, Some(Family::Ipv6)] {
             let asked = filter(|f| {

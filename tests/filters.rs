@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use common::{all, flow, ip, tcp};
-use mixed::populate;
+use mixed::{populate, tuple_filters};
 use netfilter_conntrack::{
     Error, Family, Flow, Flush, Handle, InputError, Protocol, Result, Status, TupleFilter, Zone,
 };
@@ -23,22 +23,7 @@ fn listings_by_tuple_are_exact() {
     let mut handle = require_kernel!();
     populate(&mut handle);
     let flows = all(&mut handle);
-    let any = TupleFilter::new;
-    let (v4, v6) = (ip("10.0.0.1"), ip("2001:db8::1"));
-    let mut tuples = vec![any(), any().src_port(1000), any().icmp_id(8), any().protocol(Protocol::ICMPV6)];
-    for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol::GRE] {
-        let of = any().protocol(protocol);
-        tuples.extend([
-            of,
-            of.src_port(3),
-            of.dst_port(80),
-            of.src(v4).dst_port(80),
-            of.src(v6).dst_port(80),
-        ]);
-    }
-    for address in [v4, v6] {
-        tuples.extend([any().src(address), any().dst(address), any().src(address).dst(address)]);
-    }
+    let tuples = tuple_filters();
     let mut found = 0;
     for tuple in tuples {
         let listed = handle.dump().original(tuple).entries().unwrap().collect::<Result<Vec<_>>>().unwrap();

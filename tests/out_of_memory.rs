@@ -7,11 +7,13 @@ mod common;
 
 use std::cell::Cell;
 use std::mem::transmute;
+use std::ops::ControlFlow;
 use std::ptr;
 
 use common::tap::{assert_good, cut_off};
-use common::{all, numbered};
-use netfilter_conntrack::{Error, object::ObjectError, sys};
+use common::{all, create, numbered};
+use netfilter_conntrack::object::{Conntrack, ObjectError, Session};
+use netfilter_conntrack::{Error, Family, sys};
 
 thread_local! {
     static FAILS: Cell<bool> = const { Cell::new(false) };
@@ -21,6 +23,10 @@ thread_local! {
 #[unsafe(no_mangle)]
 extern "C" fn nfct_new() -> *mut sys::nf_conntrack {
     if FAILS.get() {
+        // SAFETY: takes nothing.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: this is the calling thread's own errno, as calloc would leave it.
+        unsafe { *errno = libc::ENOMEM };
         return ptr::null_mut();
     }
     // SAFETY: the name is a string that ends in a NUL.
@@ -51,4 +57,30 @@ fn n11_an_object_that_cannot_be_made_is_an_error_and_nothing_is_sent() {
     assert_eq!(errors, [const { Some(Error::Object(ObjectError::OutOfMemory)) }; 5]);
     assert_eq!(all(&mut handle).len(), 1);
     assert_good(&mut handle);
+}
+
+/// What the library could not take in is still in the socket.
+#[test]
+fn a_session_that_ran_out_of_memory_in_a_listing_is_out_of_step() {
+    let mut handle = require_kernel!();
+    create(&mut handle, &(0..300).map(numbered).collect::<Vec<_>>());
+    let mut session = Session::open().expect("a session");
+    let count = |session: &mut Session, family| {
+        let mut entries = 0;
+        session
+            .dump(family, |_: Conntrack| {
+                entries += 1;
+                ControlFlow::<()>::Continue(())
+            })
+            .map(|_| entries)
+    };
+    FAILS.set(true);
+    let failed = count(&mut session, None);
+    FAILS.set(false);
+    assert!(matches!(failed, Err(Error::System(_))), "{failed:?}");
+    assert!(session.is_out_of_step());
+    assert!(matches!(count(&mut session, Some(Family::Ipv6)), Err(Error::OutOfStep(_))));
+    session.reopen().expect("reopened");
+    assert_eq!(count(&mut session, Some(Family::Ipv6)), Ok(0));
+    assert_eq!(count(&mut session, None), Ok(300));
 }

@@ -104,8 +104,8 @@ impl Session {
     }
 
     /// Deletes whichever entry has the object's original tuple in its zone now, in either direction.
-    /// The C library never sends an id, so a new flow with the old tuple is not spared as it is by
-    /// [`Handle::delete`](crate::Handle::delete).
+    /// The C library never sends an id, so a new flow with the old tuple is taken for it, where
+    /// [`Handle::delete`](crate::Handle::delete) spares it as far as ids tell.
     ///
     /// # Errors
     /// [`Error::Object`] for an object without a complete tuple, of which C makes "delete

@@ -1,6 +1,6 @@
 //! A table to try filters on.
 
-use netfilter_conntrack::{Handle, Layer4, Protocol, Status, Tuple, Zone};
+use netfilter_conntrack::{Handle, Layer4, Protocol, Status, Tuple, TupleFilter, Zone};
 
 use crate::common::{flow, ip};
 
@@ -30,4 +30,28 @@ pub(crate) fn populate(handle: &mut Handle) {
             }
         }
     }
+}
+
+/// Tuple filters of every shape, for what [`populate`] makes.
+pub(crate) fn tuple_filters() -> Vec<TupleFilter> {
+    let any = TupleFilter::new;
+    let (v4, v6) = (ip("10.0.0.1"), ip("2001:db8::1"));
+    let icmp = [
+        any().icmp_id(8),
+        any().protocol(Protocol::ICMP).icmp_id(7),
+        any().protocol(Protocol::ICMP).icmp_code(1),
+    ];
+    let icmpv6 = [any().protocol(Protocol::ICMPV6), any().protocol(Protocol::ICMPV6).icmp_kind(128)];
+    let mut filters =
+        vec![any(), any().src_port(1000), any().dst_port(443), any().protocol(Protocol::new(50)).dst(v6)];
+    filters.extend(icmp.into_iter().chain(icmpv6));
+    for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol::GRE] {
+        let of = any().protocol(protocol);
+        let with_ports = [of.src_port(3), of.dst_port(80), of.src(v4).dst_port(80), of.src(v6).dst_port(80)];
+        filters.extend([of].into_iter().chain(with_ports));
+    }
+    for address in [v4, v6] {
+        filters.extend([any().src(address), any().dst(address), any().src(address).dst(address)]);
+    }
+    filters
 }

@@ -1,14 +1,8 @@
 //! Where the kernel, the C library or the socket would quietly do something else than was asked for.
-//!
-//! As `out_of_memory.rs` this program has an `nfct_new` of its own, which fails on demand.
 
 mod common;
 
-use std::cell::Cell;
-use std::mem::transmute;
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd};
-use std::ptr;
 use std::time::Duration;
 
 use common::rights::without_namespaces;
@@ -16,58 +10,7 @@ use common::tap::requests;
 use common::{
     all, create, flow, in_zone, kernel_since, not_found, numbered, own_namespace, port, raw, tuples, udp,
 };
-use netfilter_conntrack::object::{Conntrack, Session};
-use netfilter_conntrack::{Error, Family, Handle, Zone, sys};
-
-thread_local! {
-    static FAILS: Cell<bool> = const { Cell::new(false) };
-}
-
-// SAFETY: it takes and returns what the C function of this name does, which it stands in for.
-#[unsafe(no_mangle)]
-extern "C" fn nfct_new() -> *mut sys::nf_conntrack {
-    if FAILS.get() {
-        // SAFETY: takes nothing.
-        let errno = unsafe { libc::__errno_location() };
-        // SAFETY: this is the calling thread's own errno, as calloc would leave it.
-        unsafe { *errno = libc::ENOMEM };
-        return ptr::null_mut();
-    }
-    // SAFETY: the name is a string that ends in a NUL.
-    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, c"nfct_new".as_ptr()) };
-    assert!(!next.is_null(), "the C library is not linked dynamically");
-    // SAFETY: this is the address of the library's nfct_new, which has this type.
-    let next =
-        unsafe { transmute::<*mut libc::c_void, unsafe extern "C" fn() -> *mut sys::nf_conntrack>(next) };
-    // SAFETY: nfct_new takes nothing and returns an owned object or NULL.
-    unsafe { next() }
-}
-
-/// What the library could not take in is still in the socket.
-#[test]
-fn a_session_that_ran_out_of_memory_in_a_listing_is_out_of_step() {
-    let mut handle = require_kernel!();
-    create(&mut handle, &(0..300).map(numbered).collect::<Vec<_>>());
-    let mut session = Session::open().expect("a session");
-    let count = |session: &mut Session, family| {
-        let mut entries = 0;
-        session
-            .dump(family, |_: Conntrack| {
-                entries += 1;
-                ControlFlow::<()>::Continue(())
-            })
-            .map(|_| entries)
-    };
-    FAILS.set(true);
-    let failed = count(&mut session, None);
-    FAILS.set(false);
-    assert!(matches!(failed, Err(Error::System(_))), "{failed:?}");
-    assert!(session.is_out_of_step());
-    assert!(matches!(count(&mut session, Some(Family::Ipv6)), Err(Error::OutOfStep(_))));
-    session.reopen().expect("reopened");
-    assert_eq!(count(&mut session, Some(Family::Ipv6)), Ok(0));
-    assert_eq!(count(&mut session, None), Ok(300));
-}
+use netfilter_conntrack::{Error, Handle, Zone};
 
 /// The kernel looks an entry up by the number of the zone in one direction, which is 0 in the other.
 #[test]

@@ -1,4 +1,4 @@
-//! What a review found: flows written, written again, and refused.
+//! What is written: into the very entry, made anew from what was read, and refused where it makes no sense.
 
 mod common;
 
