@@ -1,78 +1,115 @@
 //! What the running kernel can do, where asking it would do harm.
 //!
 //! A kernel that does not know a filter ignores it. For reading that costs time, since everything
-//! is checked again here; for deleting or resetting it would hit entries nobody asked for. There the
-//! release decides, and only upwards: a kernel that a distributor taught more than its number says
-//! is used less well, never wrongly.
+//! is checked again here; for deleting or resetting it would hit entries nobody asked for. There a
+//! [trial](crate::handle::trial) decides. Where none can be made, for want of rights, and there is no
+//! other way to do what was asked, the release does, and only upwards: a kernel that a distributor
+//! taught more than its number says is used less well, never wrongly.
 
+use std::fmt;
 use std::fs;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::handle::trial::{self, Verb};
 use crate::object::MessageBuf;
 use crate::proto::Family;
 use crate::wire::link::{Answer, Link};
 use crate::wire::uapi;
 
-/// A mainline release that brought something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Release(u32, u32);
+/// A release of Linux: `6.8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct KernelRelease {
+    /// The first number.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+}
 
 /// A flush minds the family (with header version 1).
-pub(crate) const FLUSH_BY_FAMILY: Release = Release(5, 3);
+pub(crate) const FLUSH_BY_FAMILY: KernelRelease = KernelRelease::new(5, 3);
+/// A dump minds the mask of a mark, and refuses one without a mark.
+pub(crate) const DUMP_BY_MARK: KernelRelease = KernelRelease::new(5, 8);
+/// A dump minds parts of a tuple.
+pub(crate) const DUMP_BY_TUPLE: KernelRelease = KernelRelease::new(5, 8);
 /// A dump minds a status filter, and a flush as well.
-pub(crate) const DUMP_BY_STATUS: Release = Release(5, 17);
+pub(crate) const DUMP_BY_STATUS: KernelRelease = KernelRelease::new(5, 17);
 /// A dump minds a zone filter, and a flush as well (before, the attribute was parsed but not used).
-pub(crate) const DUMP_BY_ZONE: Release = Release(6, 8);
+pub(crate) const DUMP_BY_ZONE: KernelRelease = KernelRelease::new(6, 8);
 
-impl Release {
+impl KernelRelease {
+    pub(crate) const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
+    /// That of the running kernel, where it can be read.
+    pub(crate) fn running() -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
+    }
+
     /// Whether the running kernel is at least this release; no when it cannot be told.
-    pub(crate) fn here(self) -> bool {
-        fs::read_to_string("/proc/sys/kernel/osrelease")
-            .ok()
-            .and_then(|text| Self::parse(&text))
-            .is_some_and(|running| running >= self)
+    fn here(self) -> bool {
+        Self::running().is_some_and(|running| running >= self)
     }
 
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-        Some(Self(numbers.next()?.ok()?, numbers.next()?.ok()?))
+        Some(Self::new(numbers.next()?.ok()?, numbers.next()?.ok()?))
+    }
+}
+
+/// `6.8`.
+impl fmt::Display for KernelRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
     }
 }
 
 /// What a filter asks the kernel for, where it must not take more than was asked for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) family: bool,
     pub(crate) mark: bool,
     pub(crate) status: bool,
+    /// The number of a zone, whatever its direction; 0 is that of entries without another.
     pub(crate) zone: Option<u16>,
 }
 
 impl Asked {
-    /// Whether a listing applies all of it, so that it resets no entry outside.
-    pub(crate) fn is_kept_by_dump(self) -> bool {
-        self.is_kept_where(filters_by_mark)
+    /// Whether a flush was seen to apply all of it and to delete no entry outside.
+    pub(crate) fn is_seen_in_flush(self) -> bool {
+        trial::shows(Verb::Flush, self).unwrap_or(false)
     }
 
-    /// Whether a flush applies all of it, so that it deletes no entry outside. A flush knows the same
-    /// filters as a listing, since the same releases, but for the family.
+    /// Whether a flush applies all of it, for those who cannot do without the kernel's.
     pub(crate) fn is_kept_by_flush(self) -> bool {
-        (!self.family || FLUSH_BY_FAMILY.here()) && self.is_kept_by_dump()
+        // A flush knows the same filters as a listing, since the same releases, but for the family.
+        let by_release = || (!self.family || FLUSH_BY_FAMILY.here()) && self.is_kept_since_release();
+        trial::shows(Verb::Flush, self).unwrap_or_else(|_| by_release())
+    }
+
+    /// Whether a listing applies all of it, so that it resets no entry outside.
+    pub(crate) fn is_kept_by_dump(self) -> bool {
+        trial::shows(Verb::Reset, self).unwrap_or_else(|_| self.is_kept_since_release())
+    }
+
+    fn is_kept_since_release(self) -> bool {
+        self.is_kept_where(|| filters_by_mark().unwrap_or(false))
     }
 
     fn is_kept_where(self, minds_marks: impl Fn() -> bool) -> bool {
         (!self.status || DUMP_BY_STATUS.here())
-            && self.zone.is_none_or(|id| DUMP_BY_ZONE.here() && (id != 0 || has_zones()))
+            && self.zone.is_none_or(|id| DUMP_BY_ZONE.here() && (id != 0 || has_zones() == Some(true)))
             && (!self.mark || minds_marks())
     }
 }
 
-/// Whether the kernel is shown to filter by marks. One that was built without them
-/// (`CONFIG_NF_CONNTRACK_MARK`) passes over the filter: a flush by mark would take everything.
+/// Whether the kernel filters by marks; `None` when it cannot be asked. One that was built without
+/// them (`CONFIG_NF_CONNTRACK_MARK`) passes over the filter: a flush by mark would take everything.
 ///
 /// One that has them refuses a listing with the mask of a mark but no mark, since Linux 5.8.
-pub(crate) fn filters_by_mark() -> bool {
+pub(crate) fn filters_by_mark() -> Option<bool> {
     static SHOWN: OnceLock<bool> = OnceLock::new();
     let dump = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
     // Without a family it does not look at what it does not take for a filter.
@@ -80,11 +117,11 @@ pub(crate) fn filters_by_mark() -> bool {
     shown(&SHOWN, |link| refusal(link).map(|errno| errno == libc::EINVAL))
 }
 
-/// Whether the kernel is shown to know zones. One that was built without them
+/// Whether the kernel knows zones; `None` when it cannot be asked. One that was built without them
 /// (`CONFIG_NF_CONNTRACK_ZONES`) refuses a request that names one, even zone 0.
 ///
 /// One that knows them goes on to miss the tuple of the entry that is to be looked up.
-pub(crate) fn has_zones() -> bool {
+pub(crate) fn has_zones() -> Option<bool> {
     static SHOWN: OnceLock<bool> = OnceLock::new();
     let get = libc::NLM_F_REQUEST as u16;
     let refusal = |link: &mut Link| refusal(link, get, Family::Ipv4, uapi::cta::ZONE, &[0; 2]);
@@ -92,8 +129,8 @@ pub(crate) fn has_zones() -> bool {
 }
 
 /// The answer to a question, which is remembered: the kernel stays the same. What cannot be asked,
-/// as for want of rights, is not shown.
-fn shown(known: &OnceLock<bool>, ask: impl FnOnce(&mut Link) -> Option<bool>) -> bool {
+/// as for want of rights, is asked again.
+fn shown(known: &OnceLock<bool>, ask: impl FnOnce(&mut Link) -> Option<bool>) -> Option<bool> {
     let asked = || {
         let mut link = Link::open(Duration::from_secs(2)).ok()?;
         // Where nothing stands behind the subsystem everything is refused.
@@ -103,8 +140,8 @@ fn shown(known: &OnceLock<bool>, ask: impl FnOnce(&mut Link) -> Option<bool>) ->
         ask(&mut link)
     };
     match known.get() {
-        Some(&known) => known,
-        None => asked().inspect(|answer| _ = known.set(*answer)).unwrap_or(false),
+        Some(&known) => Some(known),
+        None => asked().inspect(|answer| _ = known.set(*answer)),
     }
 }
 
@@ -137,8 +174,8 @@ mod tests {
         if !netns::own_namespace() {
             return;
         }
-        assert!(filters_by_mark());
-        assert!(has_zones());
+        assert_eq!(filters_by_mark(), Some(true));
+        assert_eq!(has_zones(), Some(true));
     }
 
     #[test]
@@ -153,16 +190,17 @@ mod tests {
     #[test]
     fn what_could_not_be_asked_is_asked_again() {
         let known = OnceLock::new();
-        assert!(!shown(&known, |_| None));
+        assert_eq!(shown(&known, |_| None), None);
         assert_eq!(known.get(), None);
     }
 
     #[test]
     fn releases_are_read_and_ordered() {
-        assert_eq!(Release::parse("6.18.44-fc-v595\n"), Some(Release(6, 18)));
-        assert_eq!(Release::parse("4.18.0-553.el8_10.x86_64"), Some(Release(4, 18)));
-        assert_eq!(Release::parse("5"), None);
-        assert_eq!(Release::parse("unknown"), None);
-        assert!(Release(6, 8) > Release(5, 17) && Release(5, 3) < Release(5, 17));
+        assert_eq!(KernelRelease::parse("6.18.44-fc-v595\n"), Some(KernelRelease::new(6, 18)));
+        assert_eq!(KernelRelease::parse("4.18.0-553.el8_10.x86_64"), Some(KernelRelease::new(4, 18)));
+        assert_eq!(KernelRelease::parse("5"), None);
+        assert_eq!(KernelRelease::parse("unknown"), None);
+        assert!(DUMP_BY_ZONE > DUMP_BY_STATUS && FLUSH_BY_FAMILY < DUMP_BY_STATUS);
+        assert_eq!(DUMP_BY_ZONE.to_string(), "6.8");
     }
 }

@@ -58,6 +58,7 @@ pub use handle::{
     Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
 };
 pub use ipnet;
+pub use kernel::KernelRelease;
 pub use key::Key;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;

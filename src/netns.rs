@@ -1,9 +1,9 @@
 //! Network namespaces.
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 
@@ -64,16 +64,16 @@ impl Namespace {
     /// Runs `work` in the namespace, on a thread of its own: the calling thread cannot be left
     /// behind in the wrong place, whatever happens. A panic of `work` goes on in the caller.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().name("netns".into()).spawn_scoped(scope, || {
-                self.enter()?;
-                Ok(work())
-            });
-            match thread.map_err(|error| io_error(&self.path, &error))?.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        })
+        on_a_thread(&self.path, || self.enter(), work)
+    }
+
+    /// Whether the calling thread is in it.
+    pub(crate) fn is_current(&self) -> bool {
+        // A namespace is told by its file.
+        let identity = |file: io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
+        let own = self.fd.try_clone().and_then(|fd| File::from(fd).metadata());
+        let own = identity(own);
+        own.is_some() && own == identity(fs::metadata("/proc/thread-self/ns/net"))
     }
 
     /// Moves the calling thread into the namespace.
@@ -85,6 +85,40 @@ impl Namespace {
             0 => Ok(()),
             _ => Err(io_error(&self.path, &io::Error::last_os_error())),
         }
+    }
+}
+
+/// Runs `work` in a new network namespace, on a thread of its own. With the thread ends the namespace,
+/// and what `work` left in it. Takes `CAP_SYS_ADMIN`.
+pub(crate) fn run_in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    let path = Path::new("(new)");
+    on_a_thread(path, || unshare().map_err(|error| io_error(path, &error)), work)
+}
+
+/// Runs `work` on a new thread that goes to another namespace first.
+fn on_a_thread<T: Send>(
+    path: &Path,
+    go: impl FnOnce() -> Result<()> + Send,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("netns".into()).spawn_scoped(scope, || {
+            go()?;
+            Ok(work())
+        });
+        match thread.map_err(|error| io_error(path, &error))?.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Moves the calling thread into a new namespace.
+fn unshare() -> io::Result<()> {
+    // SAFETY: unshare(2) takes no pointers; only the calling thread moves.
+    match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -108,11 +142,10 @@ fn io_error(path: &Path, error: &io::Error) -> Error {
 /// where `NFCT_REQUIRE_KERNEL` is set the test fails.
 #[cfg(test)]
 pub(crate) fn own_namespace() -> bool {
-    // SAFETY: unshare(2) takes no pointers; only this thread moves.
-    let alone = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+    let alone = unshare();
     let required = std::env::var_os("NFCT_REQUIRE_KERNEL").is_some();
-    assert!(alone || !required, "no network namespace: {}", io::Error::last_os_error());
-    alone
+    assert!(alone.is_ok() || !required, "no network namespace: {alone:?}");
+    alone.is_ok()
 }
 
 #[cfg(test)]
@@ -121,7 +154,18 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     fn current() -> PathBuf {
-        std::fs::read_link("/proc/thread-self/ns/net").expect("the namespace")
+        fs::read_link("/proc/thread-self/ns/net").expect("the namespace")
+    }
+
+    #[test]
+    fn a_new_namespace_is_another_and_ends_with_the_work() {
+        if !own_namespace() {
+            return;
+        }
+        let here = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
+        let there = run_in_new(|| (current(), here.is_current())).expect("a namespace");
+        assert_ne!(there.0, current());
+        assert!(!there.1 && here.is_current());
     }
 
     #[test]

@@ -137,9 +137,9 @@ impl Filter {
         self.asked().is_some_and(Asked::is_kept_by_dump)
     }
 
-    /// Whether the kernel applies the whole filter to a flush, so that it deletes no entry outside.
-    pub(super) fn is_kept_by_flush(&self) -> bool {
-        self.asked().is_some_and(Asked::is_kept_by_flush)
+    /// Whether the kernel was seen to apply the whole filter to a flush and to delete no entry outside.
+    pub(super) fn is_seen_in_flush(&self) -> bool {
+        self.asked().is_some_and(Asked::is_seen_in_flush)
     }
 
     /// What the kernel is asked for, unless there is a part that no kernel applies as it is meant.
@@ -165,7 +165,7 @@ impl Filter {
     pub(super) fn append_to(&self, request: &mut MessageBuf) -> Result<()> {
         // A kernel without zones has everything in zone 0, and refuses to hear of it.
         let zone = self.zone.and_then(ZoneFilter::for_kernel);
-        if let Some(id) = zone.filter(|&id| id != 0 || kernel::has_zones()) {
+        if let Some(id) = zone.filter(|&id| id != 0 || kernel::has_zones() == Some(true)) {
             request.put(uapi::cta::ZONE, &id.to_be_bytes())?;
         }
         if let Some(Masked { value, mask }) = self.mark {

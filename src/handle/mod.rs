@@ -11,6 +11,7 @@ mod flush;
 mod get;
 mod statistics;
 mod sweep;
+pub(crate) mod trial;
 mod zones;
 
 use std::os::fd::{AsFd, BorrowedFd};

@@ -57,8 +57,8 @@ impl Handle {
     /// entries with the number in one direction only stay.
     ///
     /// The entries are listed, then deleted, each with its id: an entry that is made meanwhile
-    /// stays. The kernel's own flush by zone is not used: kernels before 6.8 take it for a flush of
-    /// all zones.
+    /// stays. The kernel's own flush by zone is not used, since it does not tell directions apart and
+    /// does not say what it deleted; [`flush_zone`](Self::flush_zone) is for that.
     ///
     /// # Errors
     /// Those of a [dump](crate::Entries), before anything is deleted;

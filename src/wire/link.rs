@@ -286,6 +286,27 @@ impl Link {
         Some(socket)
     }
 
+    /// Runs `work` in the socket's network namespace: right here when the calling thread is in it,
+    /// else on a thread that enters it.
+    pub(crate) fn in_namespace<T: Send>(
+        &self,
+        work: impl FnOnce() -> T + Send,
+        failure: &dyn Fn() -> Failure,
+    ) -> Result<T, Error> {
+        let cookie = |socket: &Socket| socket.namespace_cookie().ok();
+        let own = cookie(&self.socket);
+        if own.is_some() && Socket::open().is_ok_and(|here| cookie(&here) == own) {
+            return Ok(work());
+        }
+        let namespace = self.socket.namespace().map_err(|error| Fault::from(error).during(failure()))?;
+        if namespace.is_current() { Ok(work()) } else { namespace.run(work) }
+    }
+
+    /// Whether the kernel says how many messages a socket has lost.
+    pub(crate) fn counts_losses(&self) -> bool {
+        self.socket.memory().is_ok()
+    }
+
     fn drain(&mut self, seq: u32) -> Result<(), Fault> {
         loop {
             match self.answer(seq) {
