@@ -12,6 +12,7 @@
 //! | delete or change many entries | [`Handle::delete_matching`], [`Handle::update_matching`] |
 //! | say which entries are meant | [`Selector`], [`SelectorSet`] |
 //! | know why something failed | [`Error`], [`Failure`] |
+//! | know beforehand what will be missing, and why | [`preflight`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
 //! | use the C library's objects | [`object`] |
 //! | call the C library | [`sys`] |
@@ -37,6 +38,7 @@ mod netns;
 pub mod object;
 #[doc = include_str!("../docs/parity.md")]
 pub mod parity {}
+pub mod preflight;
 mod proto;
 mod select;
 mod status;
@@ -58,7 +60,6 @@ pub use handle::{
     Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
 };
 pub use ipnet;
-pub use kernel::KernelRelease;
 pub use key::Key;
 pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use common::{all, flow, ip, tcp};
+use common::tap::requests;
+use common::{all, create, flow, ip, tcp, tuples};
 use mixed::{populate, tuple_filters};
 use netfilter_conntrack::{
     Error, Family, Flow, Flush, Handle, InputError, Protocol, Result, Status, TupleFilter, Zone,
@@ -121,7 +122,7 @@ fn flushes(handle: &mut Handle, fill: impl FnOnce(Flush<'_>) -> Flush<'_>, match
     handle.flush().expect("flushed");
 }
 
-/// By the kernel, where its release is known to apply the filter.
+/// By the kernel, where it was seen to apply the filter.
 #[test]
 fn flushes_that_a_kernel_can_do_are_exact() {
     let mut handle = require_kernel!();
@@ -139,6 +140,29 @@ fn flushes_that_a_kernel_can_do_are_exact() {
         |flush| flush.family(Family::Ipv4).status(Status::ASSURED).zone_in_any_direction(10).mark(0x21),
         |flow| flow.original.family() == Family::Ipv4 && flow.mark == Some(0x21),
     );
+}
+
+#[test]
+fn a_zone_is_flushed_in_one_go_and_nothing_else() {
+    let mut handle = require_kernel!();
+    if !common::kernel_since(6, 8, "a flush by zone") {
+        return;
+    }
+    let (inside, outside) = common::around_zone(10);
+    create(&mut handle, inside.iter().chain(&outside));
+    let (sent, flushed) = requests(&mut handle, |handle| handle.flush_zone(10));
+    assert_eq!((sent, flushed), (1, Ok(())));
+    assert_eq!(tuples(&all(&mut handle)), tuples(&outside));
+    // A zone with nothing in it.
+    handle.flush_zone(10).expect("flushed");
+    assert_eq!(all(&mut handle).len(), outside.len());
+    // Zone 0 is that of the entries without another, in whatever direction.
+    let (sent, flushed) = requests(&mut handle, |handle| handle.flush_zone(0));
+    assert_eq!((sent, flushed), (1, Ok(())));
+    let left: Vec<_> = outside.into_iter().filter(|flow| flow.zone != Zone::DEFAULT).collect();
+    assert_eq!(tuples(&all(&mut handle)), tuples(&left));
+    handle.flush_zone(65_535).expect("flushed");
+    assert_eq!(all(&mut handle).len(), left.len() - 1);
 }
 
 /// By listing and deleting: a kernel's flush would be wider.

@@ -34,6 +34,7 @@ fn without_rights_everything_is_denied_and_nothing_happens() {
         denied(handle.delete_all([&a_flow(), &numbered(1)]), Operation::Delete);
         denied(handle.flush(), Operation::Flush);
         denied(handle.flush_family(Family::Ipv4), Operation::Flush);
+        denied(handle.flush_zone(1), Operation::Flush);
         denied(handle.zones_in_use(), Operation::Dump);
         denied(handle.find_unused_zone(1..=2), Operation::Dump);
         denied(handle.empty_zone(0), Operation::Dump);

@@ -77,8 +77,9 @@ impl<'h> Dump<'h> {
     /// [`entries`](Self::entries) refuses: the
     /// kernel would reset entries that nobody asked for. It does not tell the directions of a zone
     /// apart, so [`zone_in_any_direction`](Self::zone_in_any_direction) works together with this
-    /// where [`zone`](Self::zone) does not. A mark needs a kernel that shows that it filters by marks
-    /// (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`).
+    /// where [`zone`](Self::zone) does not. What the kernel applies is seen in a trial, as for a
+    /// [flush](crate::Flush); where none can be made its release tells: 5.17 for a status, 6.8 for a
+    /// zone, 5.8 for a mark with `CONFIG_NF_CONNTRACK_MARK`.
     #[doc(alias = "NFCT_Q_DUMP_RESET")]
     #[doc(alias = "NFCT_Q_DUMP_FILTER_RESET")]
     pub fn reset_counters(mut self) -> Self {

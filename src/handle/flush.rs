@@ -78,7 +78,7 @@ impl Handle {
 /// the kernel does the flush only where it was seen to apply that kind of filter and to spare
 /// everything else: the first time, the same flush is tried in a network namespace that is made for
 /// it, with entries of every kind, which takes some milliseconds and `CAP_SYS_ADMIN`. The answer is
-/// remembered as long as the process lives; [`Preflight`](crate::Preflight) shows it. Where nothing was
+/// remembered as long as the process lives; [`Preflight`](crate::preflight::Preflight) shows it. Where nothing was
 /// seen (no such rights, an older kernel, one without marks), and for a tuple, a zone of exactly both
 /// directions or of one, entries are listed, checked, and deleted one by one, each by its id. That
 /// takes longer, and leaves entries that come to pass the filter meanwhile.

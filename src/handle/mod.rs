@@ -243,6 +243,10 @@ impl Handle {
         }
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     /// Sends a request and waits for its verdict; content that comes before it is passed over.
     fn transact(&mut self, request: &mut MessageBuf, failure: &dyn Fn() -> Failure) -> Result<()> {
         match self.verdict(request, failure)? {

@@ -2,8 +2,9 @@
 //!
 //! What would do harm on a kernel that ignores the filter is done once in a network namespace of its
 //! own, to entries of every kind that the filter tells apart; what it did to them is the answer. That
-//! takes milliseconds, and `CAP_SYS_ADMIN`. The kernel stays the same as long as the process lives, so
-//! an answer is remembered. What could not be tried is tried again.
+//! takes `CAP_SYS_ADMIN` and milliseconds: the kernel goes once through its hash table, which is one for
+//! all namespaces. The kernel stays the same as long as the process lives, so an answer is remembered.
+//! What could not be tried is tried again.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -19,9 +20,10 @@ use crate::flow::Flow;
 use crate::kernel::Asked;
 use crate::netns;
 use crate::object::MessageBuf;
-use crate::proto::Family;
+use crate::proto::{Family, Protocol};
 use crate::status::Status;
 use crate::tuple::Tuple;
+use crate::tuple_filter::TupleFilter;
 use crate::wire::{decode, uapi};
 use crate::zone::Zone;
 
@@ -42,10 +44,22 @@ pub(crate) enum Verb {
 /// error says why that could not be tried.
 pub(crate) fn shows(verb: Verb, asked: Asked) -> Result<bool> {
     static SHOWN: [[OnceLock<bool>; KINDS]; 2] = [const { [const { OnceLock::new() }; KINDS] }; 2];
-    let shown = &SHOWN[verb as usize][kind(asked)];
-    match shown.get() {
-        Some(&shown) => Ok(shown),
-        None => run(verb, &example(asked)).inspect(|answer| _ = shown.set(*answer)),
+    remembered(&SHOWN[verb as usize][kind(asked)], || run(verb, &example(asked)))
+}
+
+/// As [`shows`], for a listing by the parts of a tuple that kernels compare rightly.
+pub(crate) fn shows_tuples() -> Result<bool> {
+    static SHOWN: OnceLock<bool> = OnceLock::new();
+    let (src, dst) = ([10, 0, 0, 2].into(), [10, 0, 0, 9].into());
+    let tuple = TupleFilter::new().src(src).dst(dst).protocol(Protocol::UDP).dst_port(53);
+    remembered(&SHOWN, || run(Verb::Reset, &Filter { original: Some(tuple), ..Filter::default() }))
+}
+
+/// What was seen, or is seen now. What could not be tried is not remembered.
+pub(crate) fn remembered<T: Copy>(seen: &OnceLock<T>, look: impl FnOnce() -> Result<T>) -> Result<T> {
+    match seen.get() {
+        Some(seen) => Ok(*seen),
+        None => look().inspect(|now| _ = seen.set(*now)),
     }
 }
 
@@ -77,7 +91,7 @@ fn example(asked: Asked) -> Filter {
 }
 
 /// Tries a filter out, whatever was seen before.
-pub(crate) fn run(verb: Verb, filter: &Filter) -> Result<bool> {
+fn run(verb: Verb, filter: &Filter) -> Result<bool> {
     let take = match verb {
         Verb::Reset => reset,
         Verb::Flush => flush,
@@ -210,10 +224,18 @@ mod tests {
         if !own_namespace() || KernelRelease::running() < Some(kernel::DUMP_BY_ZONE) {
             return;
         }
-        for asked in kinds() {
+        // Each part alone, and all together.
+        let mut filters = kinds();
+        filters.retain(|asked| {
+            let parts = [asked.family, asked.mark, asked.status, asked.zone.is_some()];
+            matches!(parts.into_iter().filter(|part| *part).count(), 1 | 4)
+        });
+        assert_eq!(filters.len(), 7);
+        for asked in filters {
             assert_eq!(shows(Verb::Reset, asked), Ok(true), "{asked:?}");
             assert_eq!(shows(Verb::Flush, asked), Ok(true), "{asked:?}");
         }
+        assert_eq!(shows_tuples(), Ok(true));
     }
 
     /// Kernels that do less, more or something else than asked: what they answer is not trusted.

@@ -132,6 +132,25 @@ pub fn every_kind() -> Vec<Flow> {
     flows
 }
 
+/// What has this zone number, and neighbours of every kind: both families, every protocol, and enough
+/// in both to fill many messages.
+pub fn around_zone(id: u16) -> (Vec<Flow>, Vec<Flow>) {
+    assert!(id != 0 && id != 65_535);
+    let kinds = |zone: u16| every_kind().into_iter().map(move |flow| flow.zone(zone));
+    let many = |from: u32, zone: u16| (from..from + 2000).map(move |number| numbered(number).zone(zone));
+    // In one direction, the other is zone 0.
+    let inside = kinds(id)
+        .chain(many(0, id))
+        .chain([numbered(10_000).zone(Zone::original_only(id)), numbered(10_001).zone(Zone::reply_only(id))]);
+    let next = id + 1;
+    let outside = kinds(0).chain(kinds(id - 1)).chain(kinds(next)).chain(many(0, next)).chain([
+        numbered(10_002).zone(Zone::original_only(next)),
+        numbered(10_003).zone(Zone::reply_only(next)),
+        numbered(10_004).zone(65_535),
+    ]);
+    (inside.collect(), outside.collect())
+}
+
 /// Everything in the table.
 pub fn all(handle: &mut Handle) -> Vec<Flow> {
     handle.dump().entries().and_then(Iterator::collect::<Result<Vec<_>>>).expect("a dump")

@@ -31,9 +31,10 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a filter that the running kernel does not apply as a whole: it
-    /// would reset other entries too. That is any filter with a tuple, one with a status before
-    /// Linux 5.17, one with a zone before 6.8, one with a mark where the kernel does not show that it
-    /// filters by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`). Those of [`dump`](Self::dump).
+    /// would reset other entries too. That is any filter with a tuple, and what a trial (see
+    /// [`Flush`](crate::Flush)) does not show; where none can be made, one with a status before Linux
+    /// 5.17, one with a zone before 6.8, one with a mark where the kernel does not say that it filters
+    /// by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`). Those of [`dump`](Self::dump).
     #[doc(alias = "NFCT_Q_DUMP_FILTER_RESET")]
     pub fn dump_filtered_reset<B>(
         &mut self,
@@ -73,8 +74,9 @@ impl Session {
     /// [`ObjectError::Unsupported`](crate::object::ObjectError::Unsupported) with a C library before
     /// 1.1.0 for any filter but a family alone: it reads a family where later ones read a filter.
     /// [`Error::Unsupported`] for a filter that the running kernel does not apply as a whole: one
-    /// with a tuple, a family before Linux 5.3, a status before 5.17, a zone before 6.8, a mark where
-    /// the kernel does not show that it filters by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`).
+    /// with a tuple, and what a trial (see [`Flush`](crate::Flush)) does not show; where none can be
+    /// made, a family before Linux 5.3, a status before 5.17, a zone before 6.8, a mark where the kernel
+    /// does not say that it filters by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`).
     /// [`Error::PermissionDenied`].
     #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
     pub fn flush_filtered(&mut self, filter: &DumpFilter) -> Result<()> {

@@ -1,0 +1,96 @@
+//! What decides whether something can be done.
+
+use std::fmt;
+
+use crate::kernel::KernelRelease;
+
+/// What decides whether something can be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decider {
+    /// A setting of the network namespace.
+    Sysctl {
+        /// As sysctl(8) calls it.
+        name: &'static str,
+        /// What it is set to.
+        value: u64,
+    },
+    /// What a trial on the running kernel showed, in a network namespace that was made for it.
+    Trial,
+    /// What the kernel or the library answered to a question that changes nothing.
+    Answer,
+    /// The kernel's release, which is one that brought it, or an older one.
+    Kernel {
+        /// The release that brought it.
+        since: KernelRelease,
+        /// The release of the running kernel.
+        running: KernelRelease,
+    },
+    /// The kernel's release, which no longer has it.
+    Removed {
+        /// The first release without it.
+        in_release: KernelRelease,
+        /// The release of the running kernel.
+        running: KernelRelease,
+    },
+    /// An option that the kernel was built without.
+    Build {
+        /// As in `CONFIG_NF_CONNTRACK_ZONES`.
+        option: &'static str,
+    },
+    /// A module of the kernel.
+    Module {
+        /// Its name.
+        name: &'static str,
+        /// Whether it is loaded.
+        loaded: bool,
+    },
+    /// How full the table is.
+    Usage {
+        /// Entries in the table.
+        entries: u32,
+        /// Entries that there may be.
+        limit: u32,
+    },
+    /// What the C library that the program runs with knows, whatever headers it was built with.
+    Library {
+        /// The release that brought it.
+        since: &'static str,
+        /// Whether the library is of that release or a later one.
+        known: bool,
+    },
+    /// The kernel refuses.
+    Refused {
+        /// The error.
+        reason: String,
+    },
+    /// It could not be found out.
+    Undecided {
+        /// What could not be read or tried, and why.
+        reason: String,
+    },
+}
+
+/// What follows "because": `net.netfilter.nf_conntrack_acct is 0`.
+impl fmt::Display for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sysctl { name, value } => write!(f, "{name} is {value}"),
+            Self::Trial => f.write_str("a trial on this kernel showed it"),
+            Self::Answer => f.write_str("it answers so when asked"),
+            Self::Kernel { since, running } => write!(f, "Linux {since} brought it and this is {running}"),
+            Self::Removed { in_release, running } => {
+                write!(f, "Linux {in_release} gave it up and this is {running}")
+            }
+            Self::Build { option } => write!(f, "the kernel was built without {option}"),
+            Self::Module { name, loaded: true } => write!(f, "module {name} is loaded"),
+            Self::Module { name, loaded: false } => write!(f, "module {name} is not loaded"),
+            Self::Usage { entries, limit } => write!(f, "there are {entries} entries of at most {limit}"),
+            Self::Library { since, known } => {
+                let age = if *known { "as new" } else { "older" };
+                write!(f, "libnetfilter_conntrack {since} brought it and the one that runs is {age}")
+            }
+            Self::Refused { reason } | Self::Undecided { reason } => f.write_str(reason),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Where no trial can be made, since nobody here may make a network namespace: what was not seen is not
+//! trusted.
+//!
+//! What was seen is remembered by the process, so nothing in this program may have the rights.
+
+mod common;
+
+use common::rights::without_namespaces;
+use common::tap::requests;
+use common::{all, around_zone, create, numbered, tuples};
+use netfilter_conntrack::object::{DumpFilter, Session};
+use netfilter_conntrack::preflight::{Decider, Feature, Preflight, State};
+use netfilter_conntrack::{Family, Flow, Zone};
+
+#[test]
+fn a_zone_is_listed_and_deleted() {
+    let mut handle = require_kernel!();
+    let (inside, outside) = around_zone(10);
+    create(&mut handle, inside.iter().chain(&outside));
+    let (sent, flushed) = without_namespaces(|| requests(&mut handle, |handle| handle.flush_zone(10)));
+    assert_eq!(flushed, Ok(()));
+    assert!(sent as usize > inside.len(), "{sent} requests");
+    assert_eq!(tuples(&all(&mut handle)), tuples(&outside));
+    without_namespaces(|| handle.flush_zone(0)).expect("flushed");
+    let left: Vec<_> = outside.into_iter().filter(|flow| flow.zone != Zone::DEFAULT).collect();
+    assert_eq!(tuples(&all(&mut handle)), tuples(&left));
+}
+
+#[test]
+fn a_family_and_a_mark_are_listed_and_deleted() {
+    let mut handle = require_kernel!();
+    let flows: Vec<_> = common::every_kind().into_iter().map(|flow| flow.mark(3)).collect();
+    create(&mut handle, &flows);
+    create(&mut handle, [&numbered(1).mark(4)]);
+    without_namespaces(|| handle.flush_family(Family::Ipv6)).expect("flushed");
+    let v4 = |flow: &&Flow| flow.original.family() == Family::Ipv4;
+    assert_eq!(all(&mut handle).len(), flows.iter().filter(v4).count() + 1);
+    without_namespaces(|| handle.flush_where().mark(3).run()).expect("flushed");
+    assert_eq!(tuples(&all(&mut handle)), tuples(&[numbered(1)]));
+}
+
+/// These have no second way, so there the release counts.
+#[test]
+fn what_only_the_kernel_can_do_is_left_to_its_release() {
+    let mut handle = require_kernel!();
+    create(&mut handle, &common::every_kind());
+    if common::kernel_since(5, 3, "a flush by family") {
+        let mut filter = DumpFilter::new().expect("a filter");
+        filter.family(Family::Ipv6).expect("set");
+        let mut session = Session::open().expect("a session");
+        without_namespaces(|| session.flush_filtered(&filter)).expect("flushed");
+        assert!(all(&mut handle).iter().all(|flow| flow.original.family() == Family::Ipv4));
+    }
+    if common::kernel_since(6, 8, "a listing by zone") {
+        let listed = without_namespaces(|| {
+            handle.dump().zone_in_any_direction(1).reset_counters().entries().map(Iterator::count)
+        });
+        assert_eq!(listed, Ok(0));
+    }
+}
+
+#[test]
+fn preflight_says_why() {
+    let mut handle = require_kernel!();
+    let preflight = without_namespaces(|| handle.preflight());
+    for feature in
+        [Feature::FlushByFamily, Feature::FlushByMark, Feature::FlushByStatus, Feature::FlushByZone]
+    {
+        let capability = preflight.capability(feature);
+        assert_eq!(capability.state, State::Missing);
+        let text = capability.to_string();
+        assert!(text.contains("could not be tried") && text.contains("CAP_SYS_ADMIN"), "{text}");
+        assert!(text.ends_with("; entries are listed and deleted one by one"), "{text}");
+    }
+    // Of listings the release tells enough.
+    for feature in [Feature::ListByMark, Feature::ListByStatus, Feature::ListByZone, Feature::ListByTuple] {
+        let decided_by = &preflight.capability(feature).decided_by;
+        assert!(matches!(decided_by, Decider::Kernel { .. }), "{decided_by}");
+    }
+    // What is asked and not tried is there as ever.
+    for feature in [Feature::Access, Feature::Zones, Feature::Expectations] {
+        assert!(preflight.has(feature), "{preflight}");
+    }
+    assert_ne!(preflight.capability(Feature::Accounting).state, State::Unknown);
+}
+
+#[test]
+fn without_any_rights_settings_are_still_read() {
+    let _handle = require_kernel!();
+    common::sysctl("nf_conntrack_acct", "1");
+    let preflight = common::rights::without_rights(Preflight::read);
+    let access = preflight.capability(Feature::Access);
+    assert_eq!(access.state, State::Missing);
+    assert!(access.to_string().contains("CAP_NET_ADMIN"), "{access}");
+    assert!(preflight.has(Feature::Accounting), "{preflight}");
+    // Zones and marks may be known from another test.
+    for feature in [Feature::Room, Feature::Labels, Feature::Expectations, Feature::LossCount] {
+        assert_eq!(preflight.capability(feature).state, State::Unknown, "{feature}");
+    }
+    assert!(preflight.iter().all(|capability| !capability.decided_by.to_string().is_empty()));
+}
