@@ -27,8 +27,6 @@ use crate::tuple_filter::TupleFilter;
 use crate::wire::{decode, uapi};
 use crate::zone::Zone;
 
-/// How long the kernel may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// The zone that is asked for, where it is not zone 0.
 const ZONE: u16 = 7;
 
@@ -98,7 +96,6 @@ fn run(verb: Verb, filter: &Filter) -> Result<bool> {
     };
     netns::run_in_new(|| {
         let mut handle = Handle::open()?;
-        handle.set_timeout(PATIENCE);
         takes_what_passes(&mut handle, filter, take)
     })?
 }
