@@ -11,6 +11,7 @@
 //! | read and change what helpers expect | [`Handle::expectations`], [`Expectation`] |
 //! | delete or change many entries | [`Handle::delete_matching`], [`Handle::update_matching`] |
 //! | say which entries are meant | [`Selector`], [`SelectorSet`] |
+//! | share out zones | [`ZoneAllocator`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
 //! | use the C library's objects | [`object`] |
@@ -68,4 +69,4 @@ pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Layer4, Ports, Tuple};
 pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;
-pub use zone::{Zone, ZoneSet};
+pub use zone::{Zone, ZoneAllocator, ZoneSet, ZoneState};
