@@ -22,6 +22,9 @@ pub(crate) struct Release(u32, u32);
 pub(crate) const FLUSH_BY_FAMILY: Release = Release(5, 3);
 /// A dump minds a status filter, and a flush as well.
 pub(crate) const DUMP_BY_STATUS: Release = Release(5, 17);
+/// A dump minds a filter by reply tuple. From 5.8 on there was one, but what to compare was taken from
+/// the filter of the original tuple, so that entries were left out that should have been listed.
+pub(crate) const DUMP_BY_REPLY: Release = Release(5, 16);
 /// A dump minds a zone filter, and a flush as well (before, the attribute was parsed but not used).
 pub(crate) const DUMP_BY_ZONE: Release = Release(6, 8);
 

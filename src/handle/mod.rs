@@ -21,6 +21,8 @@ pub use delete::Outcome;
 pub use dump::{Dump, Entries};
 pub use expect::Expectations;
 pub use expect_dump::{ExpectationDump, ExpectationEntries};
+#[cfg(test)]
+pub(crate) use filter::Compared;
 pub(crate) use filter::{Filter, Masked, ZoneFilter};
 pub use flush::Flush;
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Usage};
