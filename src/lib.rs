@@ -55,8 +55,8 @@ pub use flow::{
     TcpInfo, TcpPeer, Timestamps,
 };
 pub use handle::{
-    Change, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
-    Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
+    Change, Counts, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump,
+    ExpectationEntries, Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
 };
 pub use ipnet;
 pub use key::Key;

@@ -178,6 +178,9 @@ pub enum InputError {
     /// The opposite of a selector that matches nothing, as an empty list does.
     #[error("the opposite of nothing is everything, which only Selector::all() selects")]
     OppositeOfNothing,
+    /// A selector with more than 128 levels of and, or, not inside each other.
+    #[error("a selector of more than 128 levels of and, or, not")]
+    SelectorTooDeep,
     /// Two conditions that no entry can fulfil together.
     #[error("two different {0} are asked for at once: nothing can match")]
     Contradiction(&'static str),

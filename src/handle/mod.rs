@@ -2,6 +2,7 @@
 
 mod batch;
 mod change;
+mod counts;
 mod delete;
 mod dump;
 mod expect;
@@ -17,6 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 pub use change::Change;
+pub use counts::Counts;
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
 pub use expect::Expectations;
