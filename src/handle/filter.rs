@@ -158,9 +158,15 @@ impl Filter {
         (self.original.is_none() && self.reply.is_none()).then_some(asked)
     }
 
-    /// The family that the kernel is asked for, 0 for both.
-    pub(super) fn family_number(&self) -> u8 {
-        self.known_family().map_or(0, Family::number)
+    /// The families to list, the second after the first; `None` is both at once. The kernel compares a
+    /// tuple only in a listing of one family, and two of those cost less than reading what it could
+    /// have passed over.
+    pub(super) fn parts(&self) -> (Option<Family>, Option<Family>) {
+        let mut tuples = [self.original, self.reply].into_iter().flatten();
+        match self.known_family() {
+            None if tuples.any(|tuple| tuple.protocol.is_some()) => (Some(Family::Ipv4), Some(Family::Ipv6)),
+            family => (family, None),
+        }
     }
 
     fn known_family(&self) -> Option<Family> {
@@ -168,8 +174,8 @@ impl Filter {
         self.family.or_else(|| tuples.filter_map(|tuple| tuple.family()).next())
     }
 
-    /// Adds what the kernel can filter by to a request with [`family_number`](Self::family_number).
-    pub(super) fn append_to(&self, request: &mut MessageBuf) -> Result<()> {
+    /// Adds what the kernel can filter by to a request about this family.
+    pub(super) fn append_to(&self, request: &mut MessageBuf, family: Option<Family>) -> Result<()> {
         // A kernel without zones has everything in zone 0, and refuses to hear of it.
         let zone = self.zone.and_then(ZoneFilter::for_kernel);
         if let Some(id) = zone.filter(|&id| id != 0 || kernel::has_zones()) {
@@ -184,7 +190,7 @@ impl Filter {
             request.put(uapi::cta::STATUS_MASK, &mask.to_be_bytes())?;
         }
         // Without a family the kernel refuses to look at a tuple.
-        self.known_family().map_or(Ok(()), |family| Ok(self.append_tuples(request, family)?))
+        family.map_or(Ok(()), |family| Ok(self.append_tuples(request, family)?))
     }
 
     fn append_tuples(&self, request: &mut MessageBuf, family: Family) -> Result<(), ObjectError> {
@@ -327,8 +333,8 @@ macro_rules! filter_methods {
             self
         }
 
-        /// Only entries whose original tuple looks like this. Kernels from 5.8 on filter by it, once the
-        /// family is known from an address or from [`family`](Self::family); they are not asked about
+        /// Only entries whose original tuple looks like this. Kernels from 5.8 on filter by IPv4
+        /// addresses, the protocol, and ports of TCP and UDP together with it; they are not asked about
         /// IPv6 addresses, where they take those that differ for equal and the other way round.
         #[doc(alias = "NFCT_FILTER_DUMP_TUPLE")]
         pub fn original(mut self, tuple: TupleFilter) -> Self {

@@ -110,14 +110,14 @@ impl Facts {
     }
 
     /// What the kernel is asked to filter by: all of it is something that it either applies or, when
-    /// it is too old, takes no notice of. It looks at a tuple only when it knows the family.
+    /// it is too old, takes no notice of.
     pub(super) fn filter(&self) -> Filter {
         let known = |masked: Masked| (masked.mask != 0).then_some(masked);
         let protocol = self.protocol.or(self.tcp_state.then_some(Protocol::TCP));
-        let tuple = |tuple: TupleFilter| {
-            let tuple = TupleFilter { protocol, ..tuple };
-            self.family.and((!tuple.is_empty()).then_some(tuple))
-        };
+        // A tuple of ICMP stands for IPv4, which nobody asked for.
+        let is_icmp = matches!(protocol, Some(Protocol::ICMP | Protocol::ICMPV6));
+        let protocol = protocol.filter(|_| !is_icmp || self.family.is_some());
+        let tuple = |tuple: TupleFilter| Some(TupleFilter { protocol, ..tuple }).filter(|it| !it.is_empty());
         Filter {
             family: self.family,
             zone: self.zone,
