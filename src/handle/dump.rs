@@ -129,9 +129,10 @@ fn failure(filter: &Filter) -> Failure {
 
 /// What lists the entries of this family, as far as the kernel can filter them.
 fn request(kind: u16, filter: &Filter, family: Option<Family>) -> Result<MessageBuf> {
+    let filter = Filter { family, ..filter.clone() };
     let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-    let mut request = MessageBuf::new(kind, flags, family.map_or(0, Family::number), 0);
-    filter.append_to(&mut request, family)?;
+    let mut request = MessageBuf::new(kind, flags, filter.family_number(), 0);
+    filter.append_to(&mut request)?;
     Ok(request)
 }
 

@@ -158,6 +158,11 @@ impl Filter {
         (self.original.is_none() && self.reply.is_none()).then_some(asked)
     }
 
+    /// The family that the kernel is asked for, 0 for both.
+    pub(super) fn family_number(&self) -> u8 {
+        self.known_family().map_or(0, Family::number)
+    }
+
     /// The families to list, the second after the first; `None` is both at once. The kernel compares a
     /// tuple only in a listing of one family, and two of those cost less than reading what it could
     /// have passed over.
@@ -174,8 +179,8 @@ impl Filter {
         self.family.or_else(|| tuples.filter_map(|tuple| tuple.family()).next())
     }
 
-    /// Adds what the kernel can filter by to a request about this family.
-    pub(super) fn append_to(&self, request: &mut MessageBuf, family: Option<Family>) -> Result<()> {
+    /// Adds what the kernel can filter by to a request with [`family_number`](Self::family_number).
+    pub(super) fn append_to(&self, request: &mut MessageBuf) -> Result<()> {
         // A kernel without zones has everything in zone 0, and refuses to hear of it.
         let zone = self.zone.and_then(ZoneFilter::for_kernel);
         if let Some(id) = zone.filter(|&id| id != 0 || kernel::has_zones()) {
@@ -190,7 +195,7 @@ impl Filter {
             request.put(uapi::cta::STATUS_MASK, &mask.to_be_bytes())?;
         }
         // Without a family the kernel refuses to look at a tuple.
-        family.map_or(Ok(()), |family| Ok(self.append_tuples(request, family)?))
+        self.known_family().map_or(Ok(()), |family| Ok(self.append_tuples(request, family)?))
     }
 
     fn append_tuples(&self, request: &mut MessageBuf, family: Family) -> Result<(), ObjectError> {

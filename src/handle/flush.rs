@@ -89,9 +89,9 @@ impl Flush<'_> {
         if !filter.is_kept_by_flush() {
             return handle.delete_passing(filter);
         }
-        let family = filter.family.map_or(0, Family::number);
-        let mut request = MessageBuf::new(uapi::CT_DELETE, ACKNOWLEDGED, family, FAMILY_COUNTS);
-        filter.append_to(&mut request, filter.family)?;
+        let mut request =
+            MessageBuf::new(uapi::CT_DELETE, ACKNOWLEDGED, filter.family_number(), FAMILY_COUNTS);
+        filter.append_to(&mut request)?;
         handle.transact(&mut request, &|| Failure::new(Operation::Flush, Object::Table(filter.family)))
     }
 }
