@@ -60,7 +60,8 @@ impl fmt::Display for ZoneState {
 /// It is plain data and holds no handle: it knows what it gave out and what the table showed when it
 /// was [looked at](Self::rescan). A zone counts as in use when an entry has its number, in both
 /// directions or in one. **A rule that assigns a zone is not seen in the table** as long as no packet
-/// met it. So reserve the zones of others, or keep to a range of your own.
+/// met it. So reserve the zones of others, or keep to a range of your own. Zones of another network
+/// namespace are others: give it handles of one namespace only.
 ///
 /// Zone 0 is where everything is that nobody assigned; it is never given out, whatever the range.
 ///
