@@ -7,12 +7,13 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, Tuple};
+use netfilter_conntrack::{CpuStatistics, Flow, Handle, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     if env::args().nth(1).as_deref() == Some("--here") {
@@ -29,8 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     print!("{text}");
     for line in [
         "conntrack_entries 3",
-        "conntrack_flows{protocol=\"udp\",zone=\"0\"} 2",
-        "conntrack_flows{protocol=\"udp\",zone=\"10\"} 1",
+        "conntrack_flows_by_protocol{protocol=\"udp\"} 3",
+        "conntrack_flows_by_zone{zone=\"0\"} 2",
+        "conntrack_flows_by_zone{zone=\"10\"} 1",
+        "conntrack_flows_by_mark{mark=\"0\"} 3",
+        "# TYPE conntrack_insert_failed_total counter",
     ] {
         if !text.lines().any(|shown| shown == line) {
             return Err(format!("{line} is missing").into());
@@ -49,22 +53,51 @@ fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
         writeln!(text, "conntrack_limit {limit}")?;
     }
 
-    let statistics = handle.statistics()?;
-    text.push_str("# HELP conntrack_dropped_total Packets for which no entry could be made.\n");
-    text.push_str("# TYPE conntrack_dropped_total counter\n");
-    for cpu in &statistics {
-        writeln!(text, "conntrack_dropped_total{{cpu=\"{}\"}} {}", cpu.cpu, cpu.drop)?;
+    let cpus = handle.statistics()?;
+    for (name, help, counter) in COUNTERS {
+        writeln!(text, "# HELP conntrack_{name}_total {help}\n# TYPE conntrack_{name}_total counter")?;
+        for cpu in &cpus {
+            writeln!(text, "conntrack_{name}_total{{cpu=\"{}\"}} {}", cpu.cpu, counter(cpu))?;
+        }
     }
 
     // This one reads the whole table.
-    gauge(&mut text, "flows", "Flows by protocol and zone.")?;
-    let counts = handle.count_by(|flow| (flow.original.protocol().to_string(), flow.zone.id()))?;
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort();
-    for ((protocol, zone), count) in counts {
-        writeln!(text, "conntrack_flows{{protocol=\"{protocol}\",zone=\"{zone}\"}} {count}")?;
-    }
+    let counts = handle.counts()?;
+    family(&mut text, "protocol", counts.protocols)?;
+    family(&mut text, "zone", counts.zones.into_iter().map(|(zone, count)| (zone.id(), count)))?;
+    family(&mut text, "mark", counts.marks)?;
+    family(&mut text, "tcp_state", counts.tcp_states)?;
     Ok(text)
+}
+
+/// What a counter is called, what it means, and where it is.
+type Counter = (&'static str, &'static str, fn(&CpuStatistics) -> u32);
+
+const COUNTERS: [Counter; 6] = [
+    ("inserted", "Entries made.", |cpu| cpu.insert),
+    ("insert_failed", "Entries that another was faster than.", |cpu| cpu.insert_failed),
+    ("dropped", "Packets for which no entry could be made.", |cpu| cpu.drop),
+    ("early_dropped", "Entries removed to make room.", |cpu| cpu.early_drop),
+    ("invalid", "Packets that could not be tracked.", |cpu| cpu.invalid),
+    ("chain_too_long", "Insertions given up for too long a hash chain.", |cpu| cpu.chain_too_long),
+];
+
+/// Flows by one of their properties, in a steady order. Two zones that differ in their directions have
+/// one number, and are counted together.
+fn family<K: Display>(
+    text: &mut String,
+    label: &str,
+    counts: impl IntoIterator<Item = (K, u64)>,
+) -> std::fmt::Result {
+    let mut sums = BTreeMap::<String, u64>::new();
+    for (key, count) in counts {
+        *sums.entry(key.to_string()).or_default() += count;
+    }
+    gauge(text, &format!("flows_by_{label}"), &format!("Flows by {label}."))?;
+    for (key, count) in sums {
+        writeln!(text, "conntrack_flows_by_{label}{{{label}=\"{key}\"}} {count}")?;
+    }
+    Ok(())
 }
 
 fn gauge(text: &mut String, name: &str, help: &str) -> std::fmt::Result {

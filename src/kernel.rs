@@ -35,6 +35,9 @@ pub(crate) const DUMP_BY_MARK: KernelRelease = KernelRelease::new(5, 8);
 pub(crate) const DUMP_BY_TUPLE: KernelRelease = KernelRelease::new(5, 8);
 /// A dump minds a status filter, and a flush as well.
 pub(crate) const DUMP_BY_STATUS: KernelRelease = KernelRelease::new(5, 17);
+/// A dump minds a filter by reply tuple. From 5.8 on there was one, but what to compare was taken from
+/// the filter of the original tuple, so that entries were left out that should have been listed.
+pub(crate) const DUMP_BY_REPLY: KernelRelease = KernelRelease::new(5, 16);
 /// A dump minds a zone filter, and a flush as well (before, the attribute was parsed but not used).
 pub(crate) const DUMP_BY_ZONE: KernelRelease = KernelRelease::new(6, 8);
 
@@ -49,7 +52,7 @@ impl KernelRelease {
     }
 
     /// Whether the running kernel is at least this release; no when it cannot be told.
-    fn here(self) -> bool {
+    pub(crate) fn here(self) -> bool {
         Self::running().is_some_and(|running| running >= self)
     }
 

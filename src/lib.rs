@@ -11,6 +11,7 @@
 //! | read and change what helpers expect | [`Handle::expectations`], [`Expectation`] |
 //! | delete or change many entries | [`Handle::delete_matching`], [`Handle::update_matching`] |
 //! | say which entries are meant | [`Selector`], [`SelectorSet`] |
+//! | share out zones | [`ZoneAllocator`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | know beforehand what will be missing, and why | [`preflight`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
@@ -56,8 +57,8 @@ pub use flow::{
     TcpInfo, TcpPeer, Timestamps,
 };
 pub use handle::{
-    Change, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump, ExpectationEntries,
-    Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
+    Change, Counts, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump,
+    ExpectationEntries, Expectations, Flush, Handle, Outcome, Sweep, SweepOutcome, Usage,
 };
 pub use ipnet;
 pub use key::Key;
@@ -70,4 +71,4 @@ pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Layer4, Ports, Tuple};
 pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;
-pub use zone::{Zone, ZoneSet};
+pub use zone::{Zone, ZoneAllocator, ZoneSet, ZoneState};

@@ -4,13 +4,14 @@ mod common;
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::{all, flow, ip, numbered, tcp, tuples, udp};
 use netfilter_conntrack::{
-    Error, Flow, Handle, InputError, NatTarget, Result, Selector, SelectorSet, SweepOutcome, Tuple, Zone,
-    ipnet::IpNet,
+    Change, Error, Flow, Handle, InputError, NatTarget, Result, Selector, SelectorSet, SweepOutcome, Tuple,
+    Zone, ipnet::IpNet,
 };
 
 fn net(text: &str) -> IpNet {
@@ -235,6 +236,41 @@ fn what_is_made_meanwhile_is_never_taken_for_what_was_found() {
     assert!(others * 10 >= remade.min(replaced) * 9, "{others} of {remade} left");
     assert_eq!(outcome.failed, 0, "{outcome:?}");
     assert!(outcome.done + outcome.already_gone + others * 11 / 10 >= 20_000, "{outcome:?}, {others}");
+}
+
+/// Somebody else is always faster with every third.
+#[test]
+fn what_is_gone_before_is_counted_by_itself() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..300).map(numbered).collect();
+    for limit in [u64::MAX, 100] {
+        create(&mut handle, &flows);
+        let rival = Mutex::new((Handle::open().expect("a handle"), 0));
+        let doomed = Selector::zone(0).matching(move |flow| {
+            let (handle, asked) = &mut *rival.lock().expect("no panic");
+            *asked += 1;
+            if *asked % 3 == 0 {
+                handle.delete(flow).expect("deleted");
+            }
+            true
+        });
+        let outcome = handle.delete_matching(&doomed).limit(limit).run().expect("an outcome");
+        // What was gone does not count towards the limit.
+        let (gone, left) =
+            if limit == 100 { (outcome.already_gone, 200 - outcome.already_gone) } else { (100, 0) };
+        assert_eq!(counts(&outcome), [limit.min(200), gone, 0, left]);
+        assert!((45..=100).contains(&gone), "{outcome:?}");
+        handle.flush().expect("flushed");
+    }
+    create(&mut handle, &flows);
+    let rival = Mutex::new(Handle::open().expect("a handle"));
+    let doomed = Selector::zone(0).matching(move |flow| {
+        rival.lock().expect("no panic").delete(flow).expect("deleted");
+        true
+    });
+    let outcome = handle.update_matching(doomed, Change::new().mark(1)).run().expect("an outcome");
+    assert_eq!(counts(&outcome), [0, 300, 0, 0]);
+    assert!(outcome.is_complete() && all(&mut handle).is_empty());
 }
 
 #[test]

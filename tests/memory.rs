@@ -5,6 +5,7 @@ mod common;
 
 use common::memory::{Counting, peak};
 use common::numbered;
+use netfilter_conntrack::{Selector, Zone};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;
@@ -44,5 +45,11 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     // Nor does looking for zones.
     let (zones, ()) = peak(|| assert_eq!(handle.find_unused_zone(0..=10).expect("a zone"), 1));
     assert!(zones < 64 << 10, "{zones} bytes");
+    // Nor does showing what a deletion would hit, nor counting.
+    let (hits, count) =
+        peak(|| handle.delete_matching(Selector::zone(0)).dry_run().expect("a listing").count());
+    assert!(count == 100_000 && hits < 64 << 10, "{hits} bytes");
+    let (counts, count) = peak(|| handle.counts().expect("counts").zones[&Zone::DEFAULT]);
+    assert!(count == 100_000 && counts < 64 << 10, "{counts} bytes");
     handle.flush().expect("flushed");
 }

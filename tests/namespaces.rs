@@ -96,8 +96,15 @@ fn a_namespace_is_found_by_the_name_ip_netns_gave_it() {
     run("ip", &["netns", "add", name]);
     let namespace = Namespace::named(name).unwrap();
     let mut there = Handle::open_in(&namespace).unwrap();
+    // Statistics are those of the namespace as well.
+    let inserted = |handle: &mut Handle| {
+        let cpus = handle.statistics().unwrap();
+        (handle.usage().unwrap().entries, cpus.iter().map(|cpu| cpu.insert).sum::<u32>())
+    };
     assert!(all(&mut there).is_empty());
+    assert_eq!((inserted(&mut there), inserted(&mut handle)), ((0, 0), (1, 1)));
     create(&mut there, [&numbered(1)]);
+    assert_eq!((inserted(&mut there), inserted(&mut handle)), ((1, 1), (1, 1)));
     assert_eq!(current(), here);
     assert_eq!(tuples(&all(&mut handle)), tuples(&[numbered(0)]));
 

@@ -259,3 +259,79 @@ fn selectors_and_filters_of_a_dump_add_up_and_mistakes_are_not_sent() {
     let refused = handle.dump().matching(any().dport(53)).reset_counters().entries();
     assert!(matches!(refused, Err(Error::Unsupported(_))));
 }
+
+/// What walks an expression calls itself for each level, so there must be an end to them.
+#[test]
+fn an_expression_is_as_wide_as_you_like_and_not_too_deep() {
+    let flow = forwarded();
+    let deep = |levels: u32| {
+        let step = |inner: Selector, n: u32| match n % 3 {
+            0 => !(inner & any().tcp()),
+            1 => inner & any().dport(80),
+            _ => inner | any().dport(n as u16),
+        };
+        (0..levels).fold(any().tcp(), step)
+    };
+    assert_eq!(deep(90).check(), Ok(()));
+    for levels in [200, 1_000_000] {
+        let selector = deep(levels);
+        assert_eq!(selector.check(), Err(InputError::SelectorTooDeep));
+        assert!(!selector.matches(&flow) && !(!selector.clone()).matches(&flow));
+        assert_eq!((selector.clone() | any().tcp()).check(), Err(InputError::SelectorTooDeep));
+        assert_eq!((any().tcp() & selector).check(), Err(InputError::SelectorTooDeep));
+    }
+    // An earlier mistake is the one to be told of.
+    let wrong = (0..300).fold(any().tcp().udp(), |inner, _| !(inner & any().tcp()));
+    assert_eq!(wrong.check(), Err(InputError::Contradiction("protocols")));
+
+    let ports = || (0..10_000u16).map(|port| any().dport(port));
+    let many = [
+        Selector::any_of(ports()),
+        Selector::all_of(ports().map(|port| !port | any().tcp())),
+        ports().fold(any().tcp(), |all, port| all.except(port & any().udp())),
+        (0..10_000).fold(any().tcp(), |same, _| !!same),
+        (0..10_000).fold(any().tcp(), |same, _| same & Selector::all() & any()),
+        (0..10_000).fold(any().tcp(), |same, _| same | Selector::any_of([])),
+    ];
+    for selector in many {
+        assert_eq!(selector.check(), Ok(()));
+        assert!(selector.matches(&flow));
+    }
+}
+
+/// Looks like more than it is, or like less.
+#[test]
+fn odd_networks_and_ports_mean_what_they_say() {
+    let flow = forwarded();
+    let mapped = Flow::new(tcp("[::ffff:198.51.100.7]:40000", "[::ffff:203.0.113.1]:80"));
+    for (selector, v4, v6) in [
+        (any().src(net("0.0.0.0/0")), true, false),
+        (any().src(net("::/0")), false, true),
+        (any().src(net("::ffff:198.51.100.0/120")), false, true),
+        (any().src(net("198.51.100.0/24")), true, false),
+        (any().src(net("198.51.100.7/0")), true, false),
+        (any().src(net("198.51.100.99/24")), true, false),
+        (any().src_in([net("::ffff:0.0.0.0/96"), net("198.51.100.7/32")]), true, true),
+        (any().sport(0..=0), false, false),
+        (any().sport([40_000, 40_000]), true, true),
+        (any().sport(vec![0, 65_535]), false, false),
+        (any().sport(0..=65_535), true, true),
+        (any().mark(0), true, true),
+        (any().timeout(Duration::ZERO..), false, false),
+        (!any().timeout(Duration::ZERO..), false, false),
+    ] {
+        assert_eq!(selector.check(), Ok(()), "{selector:?}");
+        assert_eq!((selector.matches(&flow), selector.matches(&mapped)), (v4, v6), "{selector:?}");
+    }
+    // One mistake in a set of ranges spoils it.
+    let ports: PortSet = [80..=80, RangeInclusive::new(9, 1)].into_iter().collect();
+    assert_eq!(any().dport(ports.clone()).check(), Err(InputError::ReversedPorts));
+    assert!(!any().dport(ports).matches(&flow));
+    assert_eq!(
+        (any().tcp() | any().dport(RangeInclusive::new(9, 1))).check(),
+        Err(InputError::ReversedPorts)
+    );
+    assert_eq!((!any().mark_masked(0, 0)).check(), Err(InputError::EmptyMarkMask));
+    assert_eq!(Selector::all().except(any()).check(), Err(InputError::EmptySelector));
+    assert_eq!((!!any()).check(), Err(InputError::EmptySelector));
+}

@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::collections::HashMap;
+
 use common::{flow, numbered, tcp, udp};
-use netfilter_conntrack::{Protocol, Zone};
+use netfilter_conntrack::{Counts, Family, Protocol, SctpState, TcpState, Zone};
 
 #[test]
 fn usage_is_what_the_kernel_says_elsewhere() {
@@ -73,4 +75,31 @@ fn entries_are_counted_by_anything() {
     assert_eq!((by_protocol[&Protocol::UDP], by_protocol[&Protocol::TCP]), (6, 1));
     let by_mark = handle.count_by(|flow| flow.mark).expect("counts");
     assert_eq!(by_mark[&Some(3)], 2);
+}
+
+/// Several keys in one listing, each by itself.
+#[test]
+fn one_listing_counts_by_everything() {
+    let mut handle = require_kernel!();
+    let kinds = common::every_kind();
+    common::create(&mut handle, &kinds);
+    let zone = Zone::original_only(10);
+    for (number, state) in (1..).zip([TcpState::SynSent, TcpState::Established, TcpState::Established]) {
+        let tuple = tcp(&format!("10.0.0.1:{number}"), "10.0.0.2:2");
+        handle.create(&flow(tuple).tcp_state(state).mark(3).zone(zone)).expect("created");
+    }
+    let (requests, counts) = common::tap::requests(&mut handle, |handle| handle.counts());
+    let counts = counts.expect("counts");
+    assert_eq!(requests, 1);
+    let (kinds, half) = (kinds.len() as u64, kinds.len() as u64 / 2);
+    assert_eq!(counts.entries, kinds + 3);
+    assert_eq!(counts.families, HashMap::from([(Family::Ipv4, half + 3), (Family::Ipv6, half)]));
+    assert_eq!(counts.zones, HashMap::from([(Zone::DEFAULT, kinds), (zone, 3)]));
+    assert_eq!(counts.marks, HashMap::from([(0, kinds), (3, 3)]));
+    assert_eq!(counts.tcp_states, HashMap::from([(TcpState::SynSent, 1), (TcpState::Established, 4)]));
+    assert_eq!(counts.sctp_states, HashMap::from([(SctpState::Established, 2)]));
+    assert_eq!((counts.protocols[&Protocol::TCP], counts.protocols[&Protocol::ICMPV6]), (5, 1));
+    assert_eq!(counts.protocols.values().sum::<u64>(), counts.entries);
+    handle.flush().expect("flushed");
+    assert_eq!(handle.counts(), Ok(Counts::default()));
 }

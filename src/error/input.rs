@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::proto::{Family, Protocol};
+use crate::zone::ZoneState;
 
 /// A request that makes no sense, seen before anything was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -120,6 +121,22 @@ pub enum InputError {
     /// A range of zones that has none.
     #[error("the range of zones is empty")]
     EmptyRange,
+    /// A zone that a [`ZoneAllocator`](crate::ZoneAllocator) cannot give.
+    #[error("zone {zone} cannot be had: it is {state}")]
+    ZoneNotFree {
+        /// The zone.
+        zone: u16,
+        /// What it is instead.
+        state: ZoneState,
+    },
+    /// A zone that a [`ZoneAllocator`](crate::ZoneAllocator) did not give, and so does not take back.
+    #[error("zone {zone} cannot be released: it is not allocated but {state}")]
+    ZoneNotAllocated {
+        /// The zone.
+        zone: u16,
+        /// What it is instead.
+        state: ZoneState,
+    },
     /// A status filter without a bit to look at.
     #[error("a status filter needs at least one bit in its mask")]
     EmptyStatusMask,
@@ -161,6 +178,9 @@ pub enum InputError {
     /// The opposite of a selector that matches nothing, as an empty list does.
     #[error("the opposite of nothing is everything, which only Selector::all() selects")]
     OppositeOfNothing,
+    /// A selector with more than 128 levels of and, or, not inside each other.
+    #[error("a selector of more than 128 levels of and, or, not")]
+    SelectorTooDeep,
     /// Two conditions that no entry can fulfil together.
     #[error("two different {0} are asked for at once: nothing can match")]
     Contradiction(&'static str),

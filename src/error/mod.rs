@@ -7,6 +7,7 @@ mod words;
 pub use failure::{Failure, Object, Operation};
 pub use input::InputError;
 
+use crate::handle::SweepOutcome;
 use crate::object::ObjectError;
 use crate::wire::attr::Malformed;
 
@@ -101,6 +102,31 @@ pub enum Error {
         /// The last zone of the range.
         last: u16,
     },
+    /// A [`ZoneAllocator`](crate::ZoneAllocator) has no free zone left. The counts add up to the range.
+    #[error(
+        "no zone from {first} to {last} is free: {allocated} allocated, {in_use} in use by others, \
+         {reserved} reserved"
+    )]
+    ZonesExhausted {
+        /// The first zone of the range.
+        first: u16,
+        /// The last zone of the range.
+        last: u16,
+        /// Zones that were allocated and not released.
+        allocated: u32,
+        /// Zones that had entries when the table was scanned, and were not allocated.
+        in_use: u32,
+        /// Zones that are never given out.
+        reserved: u32,
+    },
+    /// A zone could not be emptied, and so [stays allocated](crate::ZoneAllocator::release).
+    #[error("zone {zone} could not be emptied: {why}", why = words::not_emptied(.outcome))]
+    ZoneNotEmptied {
+        /// The zone.
+        zone: u16,
+        /// What was deleted all the same, and what stood in the way.
+        outcome: Box<SweepOutcome>,
+    },
     /// The C library's object could not be made or filled.
     #[error(transparent)]
     Object(#[from] ObjectError),
@@ -127,7 +153,11 @@ macro_rules! match_failure {
             | Error::Malformed { failure, .. }
             | Error::OutOfStep(failure)
             | Error::System(failure) => Some(failure),
-            Error::InvalidInput(_) | Error::NoUnusedZone { .. } | Error::Object(_) => None,
+            Error::InvalidInput(_)
+            | Error::NoUnusedZone { .. }
+            | Error::ZonesExhausted { .. }
+            | Error::ZoneNotEmptied { .. }
+            | Error::Object(_) => None,
         }
     };
 }

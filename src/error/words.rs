@@ -1,6 +1,7 @@
 //! What one errno means for different operations, in words.
 
 use super::{Failure, Object, Operation};
+use crate::handle::SweepOutcome;
 
 pub(super) fn not_found(failure: &Failure) -> &'static str {
     match (failure.operation(), failure.object()) {
@@ -39,5 +40,16 @@ pub(super) fn unsupported(failure: &Failure) -> &'static str {
         }
         Operation::Update => "the kernel does not support it, has no such helper, or not for this entry",
         _ => "not supported",
+    }
+}
+
+/// Why entries are left, or may be left, in a zone.
+pub(super) fn not_emptied(outcome: &SweepOutcome) -> String {
+    let done = format!("{} deleted", outcome.done);
+    match (&outcome.error, outcome.failures.first(), outcome.malformed) {
+        (Some(error), _, _) => format!("{error} ({done})"),
+        (None, Some((_, error)), _) => format!("{error} ({} failed, {done})", outcome.failed),
+        (None, None, 0) => format!("entries are made in it all the time ({done})"),
+        (None, None, some) => format!("{some} entries could not be understood ({done})"),
     }
 }

@@ -40,6 +40,9 @@ impl Handle {
 ///
 /// Filters add up: an entry must pass all of them. The kernel filters where it can; every entry is
 /// checked again, since a kernel that does not know a filter ignores it.
+///
+/// Kernels look at protocols and ports only in a listing of one family. Where these are asked for and
+/// the family is open, IPv4 is listed first and IPv6 after it.
 #[doc(alias = "nfct_filter_dump")]
 #[derive(Debug)]
 #[must_use = "nothing is listed until `entries` is called"]
@@ -99,21 +102,39 @@ impl<'h> Dump<'h> {
         for set in &selectors {
             filter.narrow(set.filter()?);
         }
-        let failure = || Failure::new(Operation::Dump, Object::Table(filter.family));
+        let failure = || failure(&filter);
         if reset && !(selectors.is_empty() && filter.is_kept_by_dump()) {
             let words = "the kernel would reset counters of entries that the filter leaves out";
             return Err(Error::Unsupported(failure().with_message(Some(words))));
         }
         if selectors.iter().any(SelectorSet::is_nothing) {
-            return Ok(Entries { handle, filter, selectors, listing: Listing::over() });
+            return Ok(Entries {
+                handle,
+                filter,
+                selectors,
+                listing: Listing::over(),
+                then: None,
+                interrupted: None,
+            });
         }
         let kind = if reset { uapi::CT_GET_CTRZERO } else { uapi::CT_GET };
-        let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-        let mut request = MessageBuf::new(kind, flags, filter.family_number(), 0);
-        filter.append_to(&mut request)?;
-        let listing = Listing::start(&mut handle.link, &mut request, &failure)?;
-        Ok(Entries { handle, filter, selectors, listing })
+        let (family, then) = filter.parts();
+        let listing = Listing::start(&mut handle.link, &mut request(kind, &filter, family)?, &failure)?;
+        Ok(Entries { handle, filter, selectors, listing, then, interrupted: None })
     }
+}
+
+fn failure(filter: &Filter) -> Failure {
+    Failure::new(Operation::Dump, Object::Table(filter.family))
+}
+
+/// What lists the entries of this family, as far as the kernel can filter them.
+fn request(kind: u16, filter: &Filter, family: Option<Family>) -> Result<MessageBuf> {
+    let filter = Filter { family, ..filter.clone() };
+    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+    let mut request = MessageBuf::new(kind, flags, filter.family_number(), 0);
+    filter.append_to(&mut request)?;
+    Ok(request)
 }
 
 /// The entries of a listing, read from the kernel as they are asked for.
@@ -130,23 +151,27 @@ pub struct Entries<'h> {
     filter: Filter,
     selectors: Vec<SelectorSet>,
     listing: Listing,
+    /// The family to list after this one.
+    then: Option<Family>,
+    /// An interruption, which is told after all entries.
+    interrupted: Option<Error>,
 }
 
 impl Iterator for Entries<'_> {
     type Item = Result<Flow>;
 
     fn next(&mut self) -> Option<Result<Flow>> {
-        let family = self.filter.family;
-        let failure = || Failure::new(Operation::Dump, Object::Table(family));
         loop {
-            let message = match self.listing.next(&mut self.handle.link, &failure)? {
+            let message = match self.next_message()? {
                 Ok(message) => message,
                 Err(error) => return Some(Err(error)),
             };
             match decode::flow(self.handle.link.bytes(message)) {
                 Ok(flow) if self.is_wanted(&flow) => return Some(Ok(flow)),
                 Ok(_) => {}
-                Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
+                Err(malformed) => {
+                    return Some(Err(Error::Malformed { failure: failure(&self.filter), malformed }));
+                }
             }
         }
     }
@@ -155,6 +180,32 @@ impl Iterator for Entries<'_> {
 impl FusedIterator for Entries<'_> {}
 
 impl Entries<'_> {
+    /// The next message of this listing or, when it is over, of the one after it.
+    fn next_message(&mut self) -> Option<Result<Range<usize>>> {
+        let failure = || failure(&self.filter);
+        let error = loop {
+            match self.listing.next(&mut self.handle.link, &failure) {
+                Some(Ok(message)) => return Some(Ok(message)),
+                Some(Err(error @ Error::Interrupted(_))) => self.interrupted = Some(error),
+                Some(Err(error)) => break error,
+                None => {
+                    let Some(family) = self.then.take() else { return self.interrupted.take().map(Err) };
+                    let listing =
+                        request(uapi::CT_GET, &self.filter, Some(family)).and_then(|mut request| {
+                            Listing::start(&mut self.handle.link, &mut request, &failure)
+                        });
+                    match listing {
+                        Ok(listing) => self.listing = listing,
+                        Err(error) => break error,
+                    }
+                }
+            }
+        };
+        // After it nothing follows.
+        (self.then, self.interrupted) = (None, None);
+        Some(Err(error))
+    }
+
     fn is_wanted(&self, flow: &Flow) -> bool {
         self.filter.matches(flow) && self.selectors.iter().all(|set| set.matches(flow))
     }

@@ -1,6 +1,6 @@
 //! What entries are wanted, of a listing or a flush.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::error::{InputError, Result};
 use crate::flow::Flow;
@@ -76,6 +76,8 @@ impl Filter {
         self.zone = self.zone.or(other.zone);
         self.mark = self.mark.or(other.mark);
         self.status = self.status.or(other.status);
+        self.original = self.original.or(other.original);
+        self.reply = self.reply.or(other.reply);
     }
 
     pub(super) fn set_zone(&mut self, zone: Zone) {
@@ -158,7 +160,23 @@ impl Filter {
 
     /// The family that the kernel is asked for, 0 for both.
     pub(super) fn family_number(&self) -> u8 {
-        self.family.or(self.original.and_then(|tuple| tuple.family())).map_or(0, Family::number)
+        self.known_family().map_or(0, Family::number)
+    }
+
+    /// The families to list, the second after the first; `None` is both at once. The kernel compares a
+    /// tuple only in a listing of one family, and two of those cost less than reading what it could
+    /// have passed over.
+    pub(super) fn parts(&self) -> (Option<Family>, Option<Family>) {
+        let mut tuples = [self.original, self.reply].into_iter().flatten();
+        match self.known_family() {
+            None if tuples.any(|tuple| tuple.protocol.is_some()) => (Some(Family::Ipv4), Some(Family::Ipv6)),
+            family => (family, None),
+        }
+    }
+
+    fn known_family(&self) -> Option<Family> {
+        let tuples = [self.original, self.reply].into_iter().flatten();
+        self.family.or_else(|| tuples.filter_map(|tuple| tuple.family()).next())
     }
 
     /// Adds what the kernel can filter by to a request with [`family_number`](Self::family_number).
@@ -176,15 +194,30 @@ impl Filter {
             request.put(uapi::cta::STATUS, &value.to_be_bytes())?;
             request.put(uapi::cta::STATUS_MASK, &mask.to_be_bytes())?;
         }
-        match self.original {
-            // Without a family the kernel refuses to look at a tuple.
-            Some(tuple) if self.family_number() != 0 => Ok(append_tuple(request, &tuple)?),
-            _ => Ok(()),
+        // Without a family the kernel refuses to look at a tuple.
+        self.known_family().map_or(Ok(()), |family| Ok(self.append_tuples(request, family)?))
+    }
+
+    fn append_tuples(&self, request: &mut MessageBuf, family: Family) -> Result<(), ObjectError> {
+        let original = self.original.map(|tuple| (tuple, uapi::cta::TUPLE_ORIG, ORIG_FLAGS));
+        let reply = self.reply.map(|tuple| (tuple, uapi::cta::TUPLE_REPLY, REPLY_FLAGS));
+        let reply = reply.filter(|_| kernel::DUMP_BY_REPLY.here());
+        let mut flags = Vec::new();
+        for (tuple, kind, flags_kind) in [original, reply].into_iter().flatten() {
+            let compared = append_tuple(request, kind, &Compared::of(&tuple, family))?;
+            flags.push((flags_kind, compared));
+        }
+        flags.retain(|(_, compared)| *compared != 0);
+        match flags.is_empty() {
+            true => Ok(()),
+            false => request.nested(uapi::cta::FILTER, |nest| {
+                flags.iter().try_for_each(|(kind, compared)| nest.put(*kind, &compared.to_ne_bytes()))
+            }),
         }
     }
 }
 
-/// Which parts of the original tuple the kernel is to compare (`CTA_FILTER_F_…`).
+/// Which parts of a tuple the kernel is to compare (`CTA_FILTER_F_…`).
 mod flag {
     pub(super) const IP_SRC: u32 = 1 << 0;
     pub(super) const IP_DST: u32 = 1 << 1;
@@ -192,26 +225,43 @@ mod flag {
     pub(super) const SRC_PORT: u32 = 1 << 4;
     pub(super) const DST_PORT: u32 = 1 << 5;
 }
-/// Holds the flags, in host order (`CTA_FILTER_ORIG_FLAGS`).
+/// Hold the flags of a direction, in host order (`CTA_FILTER_ORIG_FLAGS`, `CTA_FILTER_REPLY_FLAGS`).
 const ORIG_FLAGS: u16 = 1;
+const REPLY_FLAGS: u16 = 2;
 
-/// Adds what of a tuple the kernel compares, and compares rightly: IPv4 addresses, the protocol, and
-/// ports of TCP and UDP.
-fn append_tuple(request: &mut MessageBuf, tuple: &TupleFilter) -> Result<(), ObjectError> {
+/// What of a tuple the kernel compares, and compares rightly: IPv4 addresses, the protocol, and ports
+/// of TCP and UDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub(crate) addresses: [Option<Ipv4Addr>; 2],
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) ports: [Option<u16>; 2],
+}
+
+impl Compared {
+    /// Of a listing of this family.
+    pub(crate) fn of(tuple: &TupleFilter, family: Family) -> Self {
+        let address = |address: Option<IpAddr>| match address {
+            Some(IpAddr::V4(address)) if family == Family::Ipv4 => Some(address),
+            _ => None,
+        };
+        let has_ports = matches!(tuple.protocol, Some(Protocol::TCP | Protocol::UDP));
+        Self {
+            addresses: [address(tuple.src), address(tuple.dst)],
+            protocol: tuple.protocol,
+            ports: [tuple.src_port, tuple.dst_port].map(|port| port.filter(|_| has_ports)),
+        }
+    }
+}
+
+/// Adds a tuple to be compared, and returns the flags that say with what of it.
+fn append_tuple(request: &mut MessageBuf, kind: u16, tuple: &Compared) -> Result<u32, ObjectError> {
     let mut flags = 0;
-    let addresses = [
-        (tuple.src, uapi::tuple::IP_V4_SRC, flag::IP_SRC),
-        (tuple.dst, uapi::tuple::IP_V4_DST, flag::IP_DST),
-    ];
-    let has_ports = matches!(tuple.protocol, Some(Protocol::TCP | Protocol::UDP));
-    let ports = [
-        (tuple.src_port, uapi::tuple::PROTO_SRC_PORT, flag::SRC_PORT),
-        (tuple.dst_port, uapi::tuple::PROTO_DST_PORT, flag::DST_PORT),
-    ];
-    request.nested(uapi::cta::TUPLE_ORIG, |nest| {
+    request.nested(kind, |nest| {
         nest.nested(uapi::tuple::IP, |nest| {
-            for (address, kind, flag) in addresses {
-                let Some(IpAddr::V4(address)) = address else { continue };
+            let places = [(uapi::tuple::IP_V4_SRC, flag::IP_SRC), (uapi::tuple::IP_V4_DST, flag::IP_DST)];
+            for (address, (kind, flag)) in tuple.addresses.into_iter().zip(places) {
+                let Some(address) = address else { continue };
                 nest.put(kind, &address.octets())?;
                 flags |= flag;
             }
@@ -221,15 +271,19 @@ fn append_tuple(request: &mut MessageBuf, tuple: &TupleFilter) -> Result<(), Obj
         flags |= flag::PROTO_NUM;
         nest.nested(uapi::tuple::PROTO, |nest| {
             nest.put(uapi::tuple::PROTO_NUM, &[protocol.number()])?;
-            for (port, kind, flag) in ports {
-                let Some(port) = port.filter(|_| has_ports) else { continue };
+            let places = [
+                (uapi::tuple::PROTO_SRC_PORT, flag::SRC_PORT),
+                (uapi::tuple::PROTO_DST_PORT, flag::DST_PORT),
+            ];
+            for (port, (kind, flag)) in tuple.ports.into_iter().zip(places) {
+                let Some(port) = port else { continue };
                 nest.put(kind, &port.to_be_bytes())?;
                 flags |= flag;
             }
             Ok(())
         })
     })?;
-    request.nested(uapi::cta::FILTER, |nest| nest.put(ORIG_FLAGS, &flags.to_ne_bytes()))
+    Ok(flags)
 }
 
 /// The filters of a builder with a field `filter`, one text for listings and flushes.
@@ -284,8 +338,8 @@ macro_rules! filter_methods {
             self
         }
 
-        /// Only entries whose original tuple looks like this. Kernels from 5.8 on filter by it, once the
-        /// family is known from an address or from [`family`](Self::family); they are not asked about
+        /// Only entries whose original tuple looks like this. Kernels from 5.8 on filter by IPv4
+        /// addresses, the protocol, and ports of TCP and UDP together with it; they are not asked about
         /// IPv6 addresses, where they take those that differ for equal and the other way round.
         #[doc(alias = "NFCT_FILTER_DUMP_TUPLE")]
         pub fn original(mut self, tuple: TupleFilter) -> Self {
@@ -294,7 +348,8 @@ macro_rules! filter_methods {
         }
 
         /// Only entries whose reply tuple looks like this: where an address or port was translated, the
-        /// way back shows it. Filtered here, not by the kernel.
+        /// way back shows it. Kernels from 5.16 on filter by it, as they do by the
+        /// [original](Self::original) tuple; older ones mistake it and are not asked.
         pub fn reply(mut self, tuple: TupleFilter) -> Self {
             self.filter.reply = Some(tuple);
             self

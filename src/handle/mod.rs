@@ -2,6 +2,7 @@
 
 mod batch;
 mod change;
+mod counts;
 mod delete;
 mod dump;
 mod expect;
@@ -18,10 +19,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 pub use change::Change;
+pub use counts::Counts;
 pub use delete::Outcome;
 pub use dump::{Dump, Entries};
 pub use expect::Expectations;
 pub use expect_dump::{ExpectationDump, ExpectationEntries};
+#[cfg(test)]
+pub(crate) use filter::Compared;
 pub(crate) use filter::{Filter, Masked, ZoneFilter};
 pub use flush::Flush;
 pub use statistics::{CpuExpectationStatistics, CpuStatistics, Usage};

@@ -177,8 +177,9 @@ impl Handle {
         Ok(cpus)
     }
 
-    /// Counts entries by whatever `key` makes of them: zone, mark, protocol, state … In one listing
-    /// of the table; memory grows with the number of different keys only.
+    /// Counts entries by whatever `key` makes of them: zone, mark, protocol, state, or several of them
+    /// at once. In one listing of the table; memory grows with the number of different keys only. For
+    /// each of these by itself see [`counts`](Self::counts).
     ///
     /// ```no_run
     /// # let mut handle = netfilter_conntrack::Handle::open()?;

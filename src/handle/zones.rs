@@ -31,7 +31,8 @@ impl Handle {
     /// of the range has been seen in use.
     ///
     /// The answer is about the moment of the listing. Nothing reserves the zone, so two programs
-    /// that ask at the same time get the same answer.
+    /// that ask at the same time get the same answer, and so does one that asks twice before it uses
+    /// the zone. A [`ZoneAllocator`](crate::ZoneAllocator) remembers what it handed out.
     ///
     /// # Errors
     /// [`Error::NoUnusedZone`] with the range; [`InputError::EmptyRange`]; those of a
@@ -50,7 +51,7 @@ impl Handle {
             unused == 0
         })?;
         let (first, last) = range.clone().into_inner();
-        range.into_iter().find(|id| !used.contains(*id)).ok_or(Error::NoUnusedZone { first, last })
+        ZoneSet::lowest_in_none(range, &[&used]).ok_or(Error::NoUnusedZone { first, last })
     }
 
     /// Deletes every entry of exactly this zone: a number means the zone for both directions, and

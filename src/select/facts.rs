@@ -4,10 +4,12 @@
 //! the kernel is told as much as it understands. Facts may be fewer than true, never more: an entry
 //! without one of them is passed over by the kernel and seen by nobody.
 
-use super::term::{Share, Term};
+use super::term::{Share, Side, Term};
+use crate::direction::Direction;
 use crate::error::InputError;
 use crate::handle::{Filter, Masked, ZoneFilter};
 use crate::proto::{Family, Protocol};
+use crate::tuple_filter::TupleFilter;
 use crate::zone::Zone;
 
 /// Each is `None`, `false` or an empty mask when nothing is known.
@@ -22,6 +24,9 @@ pub(super) struct Facts {
     zone: Option<ZoneFilter>,
     mark: Masked,
     status: Masked,
+    /// Addresses and ports, where there is only one that can match.
+    original: TupleFilter,
+    reply: TupleFilter,
 }
 
 impl Facts {
@@ -31,9 +36,15 @@ impl Facts {
         match term {
             Term::Family(family) => facts.family = Some(*family),
             Term::Protocol(protocol) => facts.protocol = Some(*protocol),
-            Term::Address(_, addresses) => facts.family = addresses.family(),
+            Term::Address(side, addresses) => {
+                facts.family = addresses.family();
+                *side.address_in(facts.tuple_mut(*side)) = addresses.only();
+            }
             Term::Port(_, ports) if ports.reversed => return Err(InputError::ReversedPorts),
-            Term::Port(..) => facts.ports = true,
+            Term::Port(side, ports) => {
+                facts.ports = true;
+                *side.port_in(facts.tuple_mut(*side)) = ports.only();
+            }
             Term::TcpState(_) => facts.tcp_state = true,
             Term::Zone(zone) => facts.zone = Some(*zone),
             Term::Mark(Masked { mask: 0, .. }) => return Err(InputError::EmptyMarkMask),
@@ -71,6 +82,8 @@ impl Facts {
             zone: both_zones(self.zone, other.zone)?,
             mark: both_masked("marks", self.mark, other.mark)?,
             status: both_masked("status flags", self.status, other.status)?,
+            original: both_tuples(self.original, other.original),
+            reply: both_tuples(self.reply, other.reply),
         };
         match facts.protocol {
             Some(protocol) if facts.ports && !protocol.has_ports() => Err(InputError::NoPorts(protocol)),
@@ -91,20 +104,34 @@ impl Facts {
             zone: self.zone.zip(other.zone).and_then(|(one, other)| either_zone(one, other)),
             mark: either_masked(self.mark, other.mark),
             status: either_masked(self.status, other.status),
+            original: either_tuple(self.original, other.original),
+            reply: either_tuple(self.reply, other.reply),
         }
     }
 
     /// What the kernel is asked to filter by: all of it is something that it either applies or, when
-    /// it is too old, takes no notice of. Addresses and ports are not among it: kernels up to the
-    /// newest compare IPv6 addresses the wrong way round, and those before 5.8 not at all.
+    /// it is too old, takes no notice of.
     pub(super) fn filter(&self) -> Filter {
         let known = |masked: Masked| (masked.mask != 0).then_some(masked);
+        let protocol = self.protocol.or(self.tcp_state.then_some(Protocol::TCP));
+        // A tuple of ICMP stands for IPv4, which nobody asked for.
+        let is_icmp = matches!(protocol, Some(Protocol::ICMP | Protocol::ICMPV6));
+        let protocol = protocol.filter(|_| !is_icmp || self.family.is_some());
+        let tuple = |tuple: TupleFilter| Some(TupleFilter { protocol, ..tuple }).filter(|it| !it.is_empty());
         Filter {
             family: self.family,
             zone: self.zone,
             mark: known(self.mark),
             status: known(self.status),
-            ..Filter::default()
+            original: tuple(self.original),
+            reply: tuple(self.reply),
+        }
+    }
+
+    fn tuple_mut(&mut self, side: Side) -> &mut TupleFilter {
+        match side.direction() {
+            Direction::Original => &mut self.original,
+            Direction::Reply => &mut self.reply,
         }
     }
 }
@@ -126,6 +153,27 @@ fn both_masked(what: &'static str, one: Masked, other: Masked) -> Result<Masked,
 fn either_masked(one: Masked, other: Masked) -> Masked {
     let mask = one.mask & other.mask & !(one.value ^ other.value);
     Masked { value: one.value & mask, mask }
+}
+
+/// Where two differ nothing matches, and one of them will do.
+fn both_tuples(one: TupleFilter, other: TupleFilter) -> TupleFilter {
+    TupleFilter {
+        src: one.src.or(other.src),
+        dst: one.dst.or(other.dst),
+        src_port: one.src_port.or(other.src_port),
+        dst_port: one.dst_port.or(other.dst_port),
+        ..TupleFilter::default()
+    }
+}
+
+fn either_tuple(one: TupleFilter, other: TupleFilter) -> TupleFilter {
+    TupleFilter {
+        src: one.src.filter(|_| one.src == other.src),
+        dst: one.dst.filter(|_| one.dst == other.dst),
+        src_port: one.src_port.filter(|_| one.src_port == other.src_port),
+        dst_port: one.dst_port.filter(|_| one.dst_port == other.dst_port),
+        ..TupleFilter::default()
+    }
 }
 
 fn both_zones(one: Option<ZoneFilter>, other: Option<ZoneFilter>) -> Result<Option<ZoneFilter>, InputError> {

@@ -23,6 +23,9 @@ use expr::Expr;
 use facts::Facts;
 use term::Term;
 
+/// How many levels of and, or, not an expression may have.
+const DEEPEST: u16 = 128;
+
 /// Which entries are meant: conditions, joined by and, or, not.
 ///
 /// A selector begins with the zone it looks at ([`zone`](Self::zone),
@@ -63,6 +66,8 @@ use term::Term;
 #[must_use]
 pub struct Selector {
     expr: Expr,
+    /// How deep the expression is, or more.
+    depth: u16,
     /// What all entries that match have in common, or why there cannot be any.
     facts: Result<Facts, InputError>,
 }
@@ -70,7 +75,7 @@ pub struct Selector {
 impl Selector {
     /// Every entry there is.
     pub fn all() -> Self {
-        Self { expr: Expr::All, facts: Ok(Facts::default()) }
+        Self::new(Expr::All, 0, Ok(Facts::default()))
     }
 
     /// Entries in exactly this zone: a number means the zone for both directions. Conditions can
@@ -88,7 +93,7 @@ impl Selector {
     /// Entries of any zone that fulfil the conditions which must follow: without any it matches
     /// nothing and is refused with [`InputError::EmptySelector`].
     pub fn any_zone() -> Self {
-        Self { expr: Expr::Blank, facts: Ok(Facts::default()) }
+        Self::new(Expr::Blank, 0, Ok(Facts::default()))
     }
 
     /// Entries that fulfil at least one of these. None of them: nothing.
@@ -106,11 +111,14 @@ impl Selector {
 
     /// Entries that fulfil both.
     pub fn and(self, other: Self) -> Self {
+        // What becomes part of the same list is no deeper for it.
+        let below = |selector: &Self| selector.depth - u16::from(matches!(selector.expr, Expr::And(_)));
+        let depth = below(&self).max(below(&other));
         let facts = match (self.facts, other.facts) {
             (Ok(one), Ok(other)) => one.both(other),
             (Err(error), _) | (_, Err(error)) => Err(error),
         };
-        Self { expr: self.expr.and(other.expr), facts }
+        Self::new(self.expr.and(other.expr), depth, facts)
     }
 
     /// Entries that fulfil at least one of both.
@@ -121,7 +129,9 @@ impl Selector {
             (Ok(facts), Ok(_)) if matches!(other.expr, Expr::Nothing) => Ok(facts.clone()),
             (Ok(one), Ok(other)) => Ok(one.either(other)),
         };
-        Self { expr: self.expr.or(other.expr), facts }
+        let below = |selector: &Self| selector.depth - u16::from(matches!(selector.expr, Expr::Or(_)));
+        let depth = below(&self).max(below(&other));
+        Self::new(self.expr.or(other.expr), depth, facts)
     }
 
     /// Entries that do not fulfil it. The opposite of nothing is refused with
@@ -134,7 +144,8 @@ impl Selector {
             // What all matching entries have in common says nothing about the others.
             _ => Ok(Facts::default()),
         };
-        Self { expr: self.expr.not(), facts }
+        let depth = self.depth - u16::from(matches!(self.expr, Expr::Not(_)));
+        Self::new(self.expr.not(), depth, facts)
     }
 
     /// Entries that fulfil this and not the other.
@@ -157,7 +168,8 @@ impl Selector {
     /// [`InputError::NoPorts`] for ports of a protocol without them and
     /// [`InputError::WrongProtocolState`] for a TCP state of another; [`InputError::EmptyMarkMask`],
     /// [`InputError::EmptyStatusMask`], [`InputError::ValueOutsideMask`], [`InputError::NoLabels`],
-    /// [`InputError::ReversedPorts`], [`InputError::EmptySpan`].
+    /// [`InputError::ReversedPorts`], [`InputError::EmptySpan`]; [`InputError::SelectorTooDeep`] for
+    /// more than 128 levels of and, or, not inside each other.
     ///
     /// Not every selector that matches nothing is seen to: two networks without a common address
     /// are not compared.
@@ -187,12 +199,22 @@ impl Selector {
     }
 
     fn nothing() -> Self {
-        Self { expr: Expr::Nothing, facts: Ok(Facts::default()) }
+        Self::new(Expr::Nothing, 0, Ok(Facts::default()))
     }
 
     fn term(term: Term) -> Self {
         let facts = Facts::of(&term);
-        Self { expr: Expr::Term(term), facts }
+        Self::new(Expr::Term(term), 0, facts)
+    }
+
+    /// An expression, the depth of what is below its top, and its facts. What is too deep is dropped
+    /// at once, as everything that walks an expression, dropping too, calls itself for each level.
+    fn new(expr: Expr, below: u16, facts: Result<Facts, InputError>) -> Self {
+        let depth = below + u16::from(matches!(expr, Expr::And(_) | Expr::Or(_) | Expr::Not(_)));
+        match depth {
+            0..=DEEPEST => Self { expr, depth, facts },
+            _ => Self { expr: Expr::Nothing, depth: 0, facts: facts.and(Err(InputError::SelectorTooDeep)) },
+        }
     }
 }
 

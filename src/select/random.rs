@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Selector, SelectorSet};
-use crate::handle::Filter;
-use crate::{Family, Flow, Labels, Protocol, Status, TcpState, Tuple, Zone};
+use crate::handle::{Compared, Filter};
+use crate::netns;
+use crate::{Family, Flow, Handle, Labels, Protocol, Result, Status, TcpState, Tuple, TupleFilter, Zone};
 
 /// Marsaglia's xorshift: the same numbers in every run.
 struct Chance(u64);
@@ -129,6 +130,32 @@ impl Chance {
         }
     }
 
+    /// One that asks for single addresses and ports, as the kernel's filter by tuple does.
+    fn tuple_selector(&mut self) -> Selector {
+        let family = self.family();
+        let mut selector = Selector::any_zone().family(family);
+        if self.below(3) > 0 {
+            selector = selector.protocol(self.one(&[Protocol::TCP, Protocol::UDP, Protocol::SCTP]));
+        }
+        for _ in 0..=self.below(2) {
+            let (network, port) = (self.address(family).into(), self.port());
+            selector = match self.below(8) {
+                0 => selector.src(network),
+                1 => selector.dst(network),
+                2 => selector.reply_src(network),
+                3 => selector.reply_dst(network),
+                4 => selector.sport(port),
+                5 => selector.dport(port),
+                6 => selector.reply_sport(port),
+                _ => selector.reply_dport(port),
+            };
+        }
+        match self.below(4) {
+            0 => selector.or(self.tuple_selector()),
+            _ => selector,
+        }
+    }
+
     /// One that a request would take.
     fn sound_selector(&mut self, depth: u64) -> Selector {
         loop {
@@ -145,7 +172,23 @@ fn kernel_passes(filter: &Filter, flow: &Flow) -> bool {
     let masked = |wanted: Option<crate::handle::Masked>, word: u32| {
         wanted.is_none_or(|wanted| word & wanted.mask == wanted.value)
     };
-    filter.family.is_none_or(|family| family == flow.original.family())
+    // It compares what it is asked to, and ports of TCP and UDP only.
+    let same = |wanted: Option<TupleFilter>, tuple: &Tuple| {
+        let (Some(wanted), Some(family)) = (wanted, filter.family) else { return true };
+        let Compared { addresses, protocol, ports } = Compared::of(&wanted, family);
+        let found = tuple.ports().filter(|_| matches!(tuple.protocol(), Protocol::TCP | Protocol::UDP));
+        let found = found.map_or([None; 2], |ports| [Some(ports.src), Some(ports.dst)]);
+        let ends = [tuple.src(), tuple.dst()];
+        protocol.is_none_or(|protocol| protocol == tuple.protocol())
+            && addresses.iter().zip(ends).all(|(wanted, end)| wanted.is_none_or(|wanted| wanted == end))
+            && ports
+                .iter()
+                .zip(found)
+                .all(|(wanted, port)| wanted.is_none() || port.is_none() || *wanted == port)
+    };
+    same(filter.original, &flow.original)
+        && same(filter.reply, &flow.reply)
+        && filter.family.is_none_or(|family| family == flow.original.family())
         && filter.zone.and_then(|zone| zone.for_kernel()).is_none_or(|id| id == flow.zone.id())
         && masked(filter.mark, flow.mark.unwrap_or(0))
         && masked(filter.status, flow.status.unwrap_or_default().bits())
@@ -157,7 +200,10 @@ fn the_kernel_passes_whatever_a_selector_matches() {
     let flows: Vec<Flow> = (0..500).map(|_| chance.flow()).collect();
     let (mut matched, mut spared) = (0, 0);
     for round in 0..1500 {
-        let selector = chance.sound_selector(1 + round % 4);
+        let selector = match round % 3 {
+            0 => chance.tuple_selector(),
+            _ => chance.sound_selector(1 + round % 4),
+        };
         let set = SelectorSet::from(&selector);
         let filter = set.filter().expect("sound");
         for flow in &flows {
@@ -171,6 +217,43 @@ fn the_kernel_passes_whatever_a_selector_matches() {
     }
     // The test would be worth nothing if either never happened.
     assert!(matched > 50_000 && spared > 50_000, "{matched} matched, {spared} spared");
+}
+
+/// The kernel of this machine, which is asked by each selector for what it filters by.
+#[test]
+fn this_kernel_passes_whatever_a_selector_matches() {
+    if !netns::own_namespace() {
+        return;
+    }
+    let mut handle = Handle::open().expect("a handle");
+    let mut chance = Chance(0x6e7);
+    for _ in 0..600 {
+        let flow = chance.flow();
+        let new = Flow::with_reply(flow.original, flow.reply).zone(flow.zone).mark(flow.mark.unwrap_or(0));
+        let assured = [Status::empty(), Status::SEEN_REPLY | Status::ASSURED][chance.below(2) as usize];
+        // Some have the tuple of another.
+        let _ = handle.create(&new.status(assured).timeout(Duration::from_secs(300)));
+    }
+    let listed = |dump: crate::Dump<'_>| dump.entries()?.collect::<Result<Vec<Flow>>>();
+    let table = listed(handle.dump()).expect("a dump");
+    assert!(table.len() > 400, "{}", table.len());
+    let (mut matched, mut by_tuple) = (0, 0);
+    for round in 0..60 {
+        let selector = match round % 4 {
+            0 => chance.sound_selector(1 + round % 3),
+            _ => chance.tuple_selector(),
+        };
+        let filter = SelectorSet::from(&selector).filter().expect("sound").clone();
+        let found = listed(handle.dump().matching(&selector)).expect("a dump");
+        let ids = |flows: &mut dyn Iterator<Item = &Flow>| {
+            flows.map(|flow| flow.id).collect::<std::collections::BTreeSet<_>>()
+        };
+        let wanted = ids(&mut table.iter().filter(|flow| selector.matches(flow)));
+        assert_eq!(ids(&mut found.iter()), wanted, "{selector:?}\n{filter:?}");
+        matched += found.len();
+        by_tuple += u32::from(!found.is_empty() && (filter.original.is_some() || filter.reply.is_some()));
+    }
+    assert!(matched > 1_000 && by_tuple > 20, "{matched} matched, {by_tuple} times by tuple");
 }
 
 #[test]

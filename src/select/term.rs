@@ -1,6 +1,7 @@
 //! One condition: what it asks of an entry.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,6 +12,7 @@ use crate::handle::{Masked, ZoneFilter};
 use crate::label::Labels;
 use crate::proto::{Family, Protocol};
 use crate::tuple::{Layer4, Tuple};
+use crate::tuple_filter::TupleFilter;
 
 /// The sender's or the receiver's end of a tuple.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,26 @@ impl Side {
         2 * usize::from(self.direction == Direction::Reply) + usize::from(self.end == End::Dst)
     }
 
+    pub(super) fn direction(self) -> Direction {
+        self.direction
+    }
+
+    /// Where a filter of this direction has the address of this end.
+    pub(super) fn address_in(self, filter: &mut TupleFilter) -> &mut Option<IpAddr> {
+        match self.end {
+            End::Src => &mut filter.src,
+            End::Dst => &mut filter.dst,
+        }
+    }
+
+    /// Where a filter of this direction has the port of this end.
+    pub(super) fn port_in(self, filter: &mut TupleFilter) -> &mut Option<u16> {
+        match self.end {
+            End::Src => &mut filter.src_port,
+            End::Dst => &mut filter.dst_port,
+        }
+    }
+
     fn tuple(self, flow: &Flow) -> &Tuple {
         match self.direction {
             Direction::Original => &flow.original,
@@ -45,7 +67,7 @@ impl Side {
         }
     }
 
-    pub(super) fn address(self, flow: &Flow) -> std::net::IpAddr {
+    pub(super) fn address(self, flow: &Flow) -> IpAddr {
         match self.end {
             End::Src => self.tuple(flow).src(),
             End::Dst => self.tuple(flow).dst(),

@@ -82,6 +82,11 @@ impl Addresses {
         }
     }
 
+    /// The address, when there is a single one.
+    pub(super) fn only(&self) -> Option<IpAddr> {
+        self.each(1)?.pop()
+    }
+
     /// The addresses one by one, when there are at most `most`.
     pub(super) fn each(&self, most: usize) -> Option<Vec<IpAddr>> {
         let v4 = self.v4.0.iter().flat_map(|&(first, last)| first..=last).map(|n| Ipv4Addr::from(n).into());
@@ -119,6 +124,11 @@ impl PortSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
+    }
+
+    /// The port, when there is a single one.
+    pub(super) fn only(&self) -> Option<u16> {
+        self.each(1)?.pop()
     }
 
     /// The ports one by one, when there are at most `most`.
