@@ -250,7 +250,7 @@ fn a_reliable_stream_loses_no_end() {
     const FLOWS: usize = 2000;
     let mut handle = require_kernel!();
     let builder = Events::builder().receive_buffer(16 << 10);
-    let mut plain = builder.open().expect("events");
+    let mut plain = builder.clone().open().expect("events");
     let mut reliable = builder.reliable().open().expect("events");
     let flows = (0..FLOWS as u32).map(numbered).collect::<Vec<_>>();
     for flow in &flows {

@@ -12,6 +12,7 @@ pub use builder::{EventsBuilder, Groups};
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::expectation::Expectation;
 use crate::flow::Flow;
+use crate::select::SelectorSet;
 use crate::sys;
 use crate::wire::attr::Malformed;
 use crate::wire::link::Fault;
@@ -63,9 +64,20 @@ use crate::wire::{decode, decode_expect, uapi};
 #[doc(alias = "nfexp_catch")]
 pub struct Events {
     monitor: Monitor,
+    /// An event of a flow must pass each.
+    selectors: Vec<SelectorSet>,
     overruns: u64,
     /// The socket failed: there is nothing more to read.
     failed: bool,
+}
+
+/// What came of looking for the next item.
+enum Step {
+    Item(Result<Event>),
+    /// A message that is no item: of another kind, or left out by a selector.
+    Unwanted,
+    /// No message came in time, or none ever comes.
+    Nothing,
 }
 
 /// One item of the stream.
@@ -171,30 +183,53 @@ impl Events {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Event>> {
-        while !self.failed {
-            let failure = || Failure::new(Operation::Listen, Object::Events);
-            match self.monitor.next(deadline) {
-                Ok(Notice::Overrun { lost }) => {
-                    self.overruns += 1;
-                    return Some(Ok(Event::Overrun { lost }));
+        let mut left = None;
+        loop {
+            match self.step(deadline) {
+                Step::Item(item) => return Some(item),
+                Step::Nothing => return None,
+                // When it is time, what is queued is looked through, and nothing that comes meanwhile.
+                Step::Unwanted if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                    let left = left.get_or_insert_with(|| self.monitor.most_queued());
+                    *left = left.checked_sub(1)?;
                 }
-                Ok(Notice::Message(message)) => {
-                    match event(&message, self.monitor.bytes(message.range.clone())) {
-                        Ok(Some(event)) => return Some(Ok(event)),
-                        Ok(None) => {}
-                        Err(malformed) => {
-                            return Some(Err(Error::Malformed { failure: failure(), malformed }));
-                        }
-                    }
-                }
-                Err(Fault::TimedOut) => return None,
-                Err(fault) => {
-                    self.failed = matches!(fault, Fault::Io(_));
-                    return Some(Err(fault.during(failure())));
-                }
+                Step::Unwanted => {}
             }
         }
-        None
+    }
+
+    /// Takes one message, waiting for it until `deadline` at the latest, or for ever.
+    fn step(&mut self, deadline: Option<Instant>) -> Step {
+        if self.failed {
+            return Step::Nothing;
+        }
+        let failure = || Failure::new(Operation::Listen, Object::Events);
+        match self.monitor.next(deadline) {
+            Ok(Notice::Overrun { lost }) => {
+                self.overruns += 1;
+                Step::Item(Ok(Event::Overrun { lost }))
+            }
+            Ok(Notice::Message(message)) => {
+                match event(&message, self.monitor.bytes(message.range.clone())) {
+                    Ok(Some(event)) if self.is_wanted(&event) => Step::Item(Ok(event)),
+                    Ok(_) => Step::Unwanted,
+                    Err(malformed) => Step::Item(Err(Error::Malformed { failure: failure(), malformed })),
+                }
+            }
+            Err(Fault::TimedOut) => Step::Nothing,
+            Err(fault) => {
+                self.failed = matches!(fault, Fault::Io(_));
+                Step::Item(Err(fault.during(failure())))
+            }
+        }
+    }
+
+    /// Whether it is not certain that somebody else's flow is concerned.
+    fn is_wanted(&self, event: &Event) -> bool {
+        match event {
+            Event::Flow(change) => self.selectors.iter().all(|set| set.matches_event(change) != Some(false)),
+            _ => true,
+        }
     }
 
     /// How often the receive buffer was full: the number of [`Event::Overrun`] items so far.

@@ -1,6 +1,7 @@
 //! Selectors: which entries are meant.
 
 mod build;
+mod event;
 mod expr;
 mod facts;
 mod index;
@@ -146,7 +147,7 @@ impl Selector {
     #[doc(alias = "nfct_cmp")]
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
-        self.facts.is_ok() && self.expr.holds(flow) == Some(true)
+        self.facts.is_ok() && self.expr.holds(&|term| term.holds(flow)) == Some(true)
     }
 
     /// Whether the selector makes sense. Every request checks it by itself.
