@@ -1,6 +1,8 @@
 //! Events: what happens to the table, as it happens.
 
 mod builder;
+#[cfg(feature = "tokio")]
+mod stream;
 
 use std::ffi::c_uint;
 use std::iter::FusedIterator;
@@ -8,6 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 pub use builder::{EventsBuilder, Groups};
+#[cfg(feature = "tokio")]
+pub use stream::EventStream;
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::expectation::Expectation;
@@ -72,6 +76,7 @@ pub struct Events {
 }
 
 /// What came of looking for the next item.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Step {
     Item(Result<Event>),
     /// A message that is no item: of another kind, or left out by a selector.
