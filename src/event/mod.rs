@@ -30,7 +30,8 @@ use crate::wire::{decode, decode_expect, uapi};
 /// goes on after both. Only when the socket itself fails ([`Error::System`]) is that the last item. A
 /// signal does not end a wait; a program that has to see signals uses
 /// [`next_before`](Self::next_before), or waits by itself on the descriptor ([`AsFd`]) and reads with
-/// [`try_next`](Self::try_next).
+/// [`try_next`](Self::try_next). With feature `tokio`, `Events::into_stream` makes it a stream that waits
+/// there.
 ///
 /// ```no_run
 /// use netfilter_conntrack::{Event, EventKind, Events, Groups};
@@ -51,7 +52,7 @@ use crate::wire::{decode, decode_expect, uapi};
 /// - Events of what happens in the one network namespace, or in
 ///   [all that it knows](EventsBuilder::all_namespaces).
 /// - An update that packets caused has what changed, one that a request caused all that a request can
-///   change. Counters, start and stop times come with the destruction of a flow, where the namespace
+///   change; [`EventsBuilder::matching`] has a list. Counters, start and stop times come with the destruction of a flow, where the namespace
 ///   keeps them (`net.netfilter.nf_conntrack_acct`, `nf_conntrack_timestamp`).
 /// - With `net.netfilter.nf_conntrack_events` at 2, the default, a flow that began while nobody
 ///   listened, in any network namespace of the machine, sends no event ever, not even when it is
@@ -177,7 +178,8 @@ impl Events {
     /// The next event if one is queued. `None` means that nothing was queued at the moment: the stream
     /// has not ended. (After [`Error::System`] it has.)
     ///
-    /// With a descriptor that became readable, this is to be called until it returns `None`.
+    /// With a descriptor that became readable, this is to be called until it returns `None`. Then all
+    /// that was queued has been looked through, so that edge-triggered waits (`EPOLLET`) miss nothing.
     pub fn try_next(&mut self) -> Option<Result<Event>> {
         self.next_before(Instant::now())
     }
