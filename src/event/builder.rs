@@ -105,7 +105,7 @@ impl<'f> EventsBuilder<'f> {
     /// than once, an event must pass each time.
     ///
     /// An event says less of a flow than a listing, and **no event is kept back because of what it does
-    /// not say**: it is left out when it is certain that the flow is not meant.
+    /// not say**: it is left out only when it is certain that the flow is not meant.
     /// [`SelectorSet::matches_event`] tells for each event that comes whether it is certain that the flow
     /// is.
     ///
@@ -148,8 +148,8 @@ impl<'f> EventsBuilder<'f> {
     /// Lets no destruction of a flow be lost: when the receive buffer is full, the kernel keeps the
     /// flow until it could deliver the event.
     ///
-    /// This has its price when the program reads too slowly; while there is room in the buffer no
-    /// difference could be measured.
+    /// This has its price when the program reads too slowly. (While there was room in the buffer, 20,000
+    /// deletes took no longer.)
     ///
     /// - Flows that are no longer in the table stay in memory until their events are delivered, and
     ///   count against `nf_conntrack_max`: a program that stops reading can fill the table, for

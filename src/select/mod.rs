@@ -52,7 +52,8 @@ use term::Term;
 ///   empty does not turn a selector into everything.
 /// * What an entry does not say is neither so nor not so: where the kernel keeps no timestamps,
 ///   neither `age(..)` nor its opposite matches. This concerns the timeout and the TCP state of
-///   offloaded flows, and the age.
+///   offloaded flows, and the age. Events say less; an event passes where the question stays open:
+///   see [`EventsBuilder::matching`](crate::EventsBuilder::matching).
 /// * Conditions that contradict each other, or make no sense, are refused by [`check`](Self::check)
 ///   and by every request before anything is sent. A selector that is refused matches nothing.
 /// * Whatever the kernel filters by, the whole selector is checked again on every entry.
