@@ -10,6 +10,7 @@
 //! | list entries | [`Handle::dump`], [`Dump`] |
 //! | read and change what helpers expect | [`Handle::expectations`], [`Expectation`] |
 //! | delete or change many entries | [`Handle::delete_matching`], [`Handle::update_matching`] |
+//! | see what happens to the table | [`Events`], [`Event`]; `EventStream` (feature `tokio`) |
 //! | say which entries are meant | [`Selector`], [`SelectorSet`] |
 //! | share out zones | [`ZoneAllocator`] |
 //! | know why something failed | [`Error`], [`Failure`] |
@@ -50,6 +51,8 @@ mod zone;
 
 pub use direction::{Direction, PerDirection};
 pub use error::{Error, Failure, InputError, Object, Operation, Result};
+#[cfg(feature = "tokio")]
+pub use event::EventStream;
 pub use event::{EntryEvent, Event, EventKind, Events, EventsBuilder, Groups};
 pub use expectation::{Expectation, ExpectationFlags, ExpectationKey, ExpectationNat, SourceMask};
 pub use flow::{

@@ -224,6 +224,26 @@ fn the_descriptor_becomes_readable() {
     assert!(!listen::readable(&events, 0));
 }
 
+/// With the descriptor in an epoll set, told of each change once (`EPOLLET`): after `try_next` returned
+/// `None` everything was seen, whatever was queued in front of it, and the next event is told again.
+#[test]
+fn reading_until_none_leaves_nothing_behind() {
+    let mut handle = require_kernel!();
+    let mut events = Events::builder().open().expect("events");
+    let epoll = listen::Epoll::of(&events);
+    assert!(!epoll.is_told(0));
+    for round in 0..3 {
+        let forged = listen::forged_event();
+        (0..100).for_each(|_| listen::send_to(&events, &forged));
+        let flows = [2 * round, 2 * round + 1].map(numbered);
+        common::create(&mut handle, &flows);
+        assert!(epoll.is_told(5000));
+        let created = flows.map(|flow| (EventKind::New, flow.key().to_string()));
+        assert_eq!(changes(&mut events), created);
+        assert!(!listen::readable(&events, 0) && !epoll.is_told(0));
+    }
+}
+
 /// `nfct_catch` hangs on a foreign message, or takes it for the kernel's.
 #[test]
 fn messages_of_other_senders_are_passed_over() {
@@ -250,7 +270,7 @@ fn a_reliable_stream_loses_no_end() {
     const FLOWS: usize = 2000;
     let mut handle = require_kernel!();
     let builder = Events::builder().receive_buffer(16 << 10);
-    let mut plain = builder.open().expect("events");
+    let mut plain = builder.clone().open().expect("events");
     let mut reliable = builder.reliable().open().expect("events");
     let flows = (0..FLOWS as u32).map(numbered).collect::<Vec<_>>();
     for flow in &flows {

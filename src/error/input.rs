@@ -160,6 +160,9 @@ pub enum InputError {
     /// Events of no group are to be listened to.
     #[error("no group of events to listen to")]
     NoGroups,
+    /// A selector for events has a condition that none of the events listened to can answer.
+    #[error("the events listened to never say {0} of a flow")]
+    NotInEvents(&'static str),
     /// A mask of bits of the mark to be changed, without the mark.
     #[error("a mark mask without a mark")]
     MarkMaskAlone,

@@ -1,6 +1,8 @@
 //! Events: what happens to the table, as it happens.
 
 mod builder;
+#[cfg(feature = "tokio")]
+mod stream;
 
 use std::ffi::c_uint;
 use std::iter::FusedIterator;
@@ -8,10 +10,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 pub use builder::{EventsBuilder, Groups};
+#[cfg(feature = "tokio")]
+pub use stream::EventStream;
 
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::expectation::Expectation;
 use crate::flow::Flow;
+use crate::select::SelectorSet;
 use crate::sys;
 use crate::wire::attr::Malformed;
 use crate::wire::link::Fault;
@@ -25,7 +30,8 @@ use crate::wire::{decode, decode_expect, uapi};
 /// goes on after both. Only when the socket itself fails ([`Error::System`]) is that the last item. A
 /// signal does not end a wait; a program that has to see signals uses
 /// [`next_before`](Self::next_before), or waits by itself on the descriptor ([`AsFd`]) and reads with
-/// [`try_next`](Self::try_next).
+/// [`try_next`](Self::try_next). With feature `tokio`, `Events::into_stream` makes it a stream that waits
+/// there.
 ///
 /// ```no_run
 /// use netfilter_conntrack::{Event, EventKind, Events, Groups};
@@ -46,7 +52,7 @@ use crate::wire::{decode, decode_expect, uapi};
 /// - Events of what happens in the one network namespace, or in
 ///   [all that it knows](EventsBuilder::all_namespaces).
 /// - An update that packets caused has what changed, one that a request caused all that a request can
-///   change. Counters, start and stop times come with the destruction of a flow, where the namespace
+///   change; [`EventsBuilder::matching`] has a list. Counters, start and stop times come with the destruction of a flow, where the namespace
 ///   keeps them (`net.netfilter.nf_conntrack_acct`, `nf_conntrack_timestamp`).
 /// - With `net.netfilter.nf_conntrack_events` at 2, the default, a flow that began while nobody
 ///   listened, in any network namespace of the machine, sends no event ever, not even when it is
@@ -63,9 +69,21 @@ use crate::wire::{decode, decode_expect, uapi};
 #[doc(alias = "nfexp_catch")]
 pub struct Events {
     monitor: Monitor,
+    /// An event of a flow must pass each.
+    selectors: Vec<SelectorSet>,
     overruns: u64,
     /// The socket failed: there is nothing more to read.
     failed: bool,
+}
+
+/// What came of looking for the next item.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+enum Step {
+    Item(Result<Event>),
+    /// A message that is no item: of another kind, or left out by a selector.
+    Unwanted,
+    /// No message came in time, or none ever comes.
+    Nothing,
 }
 
 /// One item of the stream.
@@ -160,7 +178,8 @@ impl Events {
     /// The next event if one is queued. `None` means that nothing was queued at the moment: the stream
     /// has not ended. (After [`Error::System`] it has.)
     ///
-    /// With a descriptor that became readable, this is to be called until it returns `None`.
+    /// With a descriptor that became readable, this is to be called until it returns `None`. Then all
+    /// that was queued has been looked through, so that edge-triggered waits (`EPOLLET`) miss nothing.
     pub fn try_next(&mut self) -> Option<Result<Event>> {
         self.next_before(Instant::now())
     }
@@ -171,30 +190,53 @@ impl Events {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Event>> {
-        while !self.failed {
-            let failure = || Failure::new(Operation::Listen, Object::Events);
-            match self.monitor.next(deadline) {
-                Ok(Notice::Overrun { lost }) => {
-                    self.overruns += 1;
-                    return Some(Ok(Event::Overrun { lost }));
+        let mut left = None;
+        loop {
+            match self.step(deadline) {
+                Step::Item(item) => return Some(item),
+                Step::Nothing => return None,
+                // When it is time, what is queued is looked through, and nothing that comes meanwhile.
+                Step::Unwanted if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                    let left = left.get_or_insert_with(|| self.monitor.most_queued());
+                    *left = left.checked_sub(1)?;
                 }
-                Ok(Notice::Message(message)) => {
-                    match event(&message, self.monitor.bytes(message.range.clone())) {
-                        Ok(Some(event)) => return Some(Ok(event)),
-                        Ok(None) => {}
-                        Err(malformed) => {
-                            return Some(Err(Error::Malformed { failure: failure(), malformed }));
-                        }
-                    }
-                }
-                Err(Fault::TimedOut) => return None,
-                Err(fault) => {
-                    self.failed = matches!(fault, Fault::Io(_));
-                    return Some(Err(fault.during(failure())));
-                }
+                Step::Unwanted => {}
             }
         }
-        None
+    }
+
+    /// Takes one message, waiting for it until `deadline` at the latest, or for ever.
+    fn step(&mut self, deadline: Option<Instant>) -> Step {
+        if self.failed {
+            return Step::Nothing;
+        }
+        let failure = || Failure::new(Operation::Listen, Object::Events);
+        match self.monitor.next(deadline) {
+            Ok(Notice::Overrun { lost }) => {
+                self.overruns += 1;
+                Step::Item(Ok(Event::Overrun { lost }))
+            }
+            Ok(Notice::Message(message)) => {
+                match event(&message, self.monitor.bytes(message.range.clone())) {
+                    Ok(Some(event)) if self.is_wanted(&event) => Step::Item(Ok(event)),
+                    Ok(_) => Step::Unwanted,
+                    Err(malformed) => Step::Item(Err(Error::Malformed { failure: failure(), malformed })),
+                }
+            }
+            Err(Fault::TimedOut) => Step::Nothing,
+            Err(fault) => {
+                self.failed = matches!(fault, Fault::Io(_));
+                Step::Item(Err(fault.during(failure())))
+            }
+        }
+    }
+
+    /// Whether it is not certain that somebody else's flow is concerned.
+    fn is_wanted(&self, event: &Event) -> bool {
+        match event {
+            Event::Flow(change) => self.selectors.iter().all(|set| set.matches_event(change) != Some(false)),
+            _ => true,
+        }
     }
 
     /// How often the receive buffer was full: the number of [`Event::Overrun`] items so far.

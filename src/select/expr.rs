@@ -1,7 +1,6 @@
 //! Expressions of conditions.
 
 use super::term::Term;
-use crate::flow::Flow;
 
 /// What a selector asks, as a tree.
 #[derive(Debug, Clone)]
@@ -61,25 +60,36 @@ impl Expr {
         }
     }
 
-    /// Whether an entry is meant; `None` when it does not say enough to tell (Kleene's logic), so
-    /// that neither a condition nor its opposite matches an entry which is silent about it.
-    pub(super) fn holds(&self, flow: &Flow) -> Option<bool> {
+    /// Whether an entry is meant, of which `answer` says which conditions it fulfils; `None` when it
+    /// does not say enough to tell (Kleene's logic), so that neither a condition nor its opposite
+    /// matches an entry which is silent about it.
+    pub(super) fn holds(&self, answer: &impl Fn(&Term) -> Option<bool>) -> Option<bool> {
         match self {
-            Self::Blank | Self::Nothing => None,
+            Self::Blank | Self::Nothing => Some(false),
             Self::All => Some(true),
-            Self::Term(term) => term.holds(flow),
-            Self::And(parts) => decide(parts, flow, false),
-            Self::Or(parts) => decide(parts, flow, true),
-            Self::Not(inner) => inner.holds(flow).map(|holds| !holds),
+            Self::Term(term) => answer(term),
+            Self::And(parts) => decide(parts, answer, false),
+            Self::Or(parts) => decide(parts, answer, true),
+            Self::Not(inner) => inner.holds(answer).map(|holds| !holds),
+        }
+    }
+
+    /// The first condition of which this is true.
+    pub(super) fn find(&self, wanted: &impl Fn(&Term) -> bool) -> Option<&Term> {
+        match self {
+            Self::Blank | Self::Nothing | Self::All => None,
+            Self::Term(term) => Some(term).filter(|term| wanted(term)),
+            Self::And(parts) | Self::Or(parts) => parts.iter().find_map(|part| part.find(wanted)),
+            Self::Not(inner) => inner.find(wanted),
         }
     }
 }
 
 /// One part that is `decisive` decides; else one part that cannot be told leaves all untold.
-fn decide(parts: &[Expr], flow: &Flow, decisive: bool) -> Option<bool> {
+fn decide(parts: &[Expr], answer: &impl Fn(&Term) -> Option<bool>, decisive: bool) -> Option<bool> {
     let mut result = Some(!decisive);
     for part in parts {
-        match part.holds(flow) {
+        match part.holds(answer) {
             Some(holds) if holds == decisive => return Some(decisive),
             Some(_) => {}
             None => result = None,

@@ -1,6 +1,7 @@
 //! Selectors: which entries are meant.
 
 mod build;
+mod event;
 mod expr;
 mod facts;
 mod index;
@@ -54,7 +55,8 @@ const DEEPEST: u16 = 128;
 ///   empty does not turn a selector into everything.
 /// * What an entry does not say is neither so nor not so: where the kernel keeps no timestamps,
 ///   neither `age(..)` nor its opposite matches. This concerns the timeout and the TCP state of
-///   offloaded flows, and the age.
+///   offloaded flows, and the age. Events say less; an event passes where the question stays open:
+///   see [`EventsBuilder::matching`](crate::EventsBuilder::matching).
 /// * Conditions that contradict each other, or make no sense, are refused by [`check`](Self::check)
 ///   and by every request before anything is sent. A selector that is refused matches nothing.
 /// * Whatever the kernel filters by, the whole selector is checked again on every entry.
@@ -157,7 +159,7 @@ impl Selector {
     #[doc(alias = "nfct_cmp")]
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
-        self.facts.is_ok() && self.expr.holds(flow) == Some(true)
+        self.facts.is_ok() && self.expr.holds(&|term| term.holds(flow)) == Some(true)
     }
 
     /// Whether the selector makes sense. Every request checks it by itself.

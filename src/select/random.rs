@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Selector, SelectorSet};
 use crate::handle::{Compared, Filter};
 use crate::netns;
-use crate::{Family, Flow, Handle, Labels, Protocol, Result, Status, TcpState, Tuple, TupleFilter, Zone};
+use crate::{EntryEvent, EventKind, Family, Flow, Handle, Labels, Protocol, Result, Status, TcpState};
+use crate::{Tuple, TupleFilter, Zone};
 
 /// Marsaglia's xorshift: the same numbers in every run.
 struct Chance(u64);
@@ -309,6 +310,47 @@ fn the_filter_of_a_set_passes_whatever_one_of_its_selectors_matches() {
         assert!(set.is_nothing() || filter.zone.is_some(), "{set:?}");
         assert!(flows.iter().all(|flow| kernel_passes(filter, flow) || !set.matches(flow)));
     }
+}
+
+/// What an event says of a flow, with parts missing that events of the kind do not say, or not always.
+fn event(chance: &mut Chance, flow: &Flow) -> EntryEvent<Flow> {
+    let kind = chance.one(&EventKind::ALL);
+    let mut entry = flow.clone();
+    let mut lacks = || chance.below(2) == 0;
+    entry.timeout = entry.timeout.filter(|_| kind != EventKind::Destroy || lacks());
+    entry.labels = entry.labels.filter(|_| kind == EventKind::New || kind == EventKind::Update && lacks());
+    entry.timestamps.start = entry.timestamps.start.filter(|_| kind == EventKind::Destroy);
+    entry.mark = entry.mark.filter(|mark| *mark != 0 || lacks());
+    entry.proto_info = entry.proto_info.filter(|_| kind == EventKind::New || lacks());
+    EntryEvent { kind, entry, port_id: 0, namespace: None }
+}
+
+#[test]
+fn what_a_selector_says_of_an_event_it_says_of_the_flow() {
+    let mut chance = Chance(0xe7e);
+    let flows: Vec<Flow> = (0..300).map(|_| chance.flow()).collect();
+    let mut verdicts = [0; 3];
+    for round in 0..200 {
+        let count = chance.below(4);
+        let selectors: Vec<Selector> = (0..count).map(|_| chance.sound_selector(1 + round % 4)).collect();
+        let set = SelectorSet::from(selectors.clone());
+        for flow in &flows {
+            let event = event(&mut chance, flow);
+            for selector in &selectors {
+                let verdict = selector.matches_event(&event);
+                let agrees = verdict.is_none_or(|meant| meant == selector.matches(flow));
+                assert!(agrees, "{verdict:?} {selector:?}\n{event:?}\n{flow:?}");
+                verdicts[verdict.map_or(2, usize::from)] += 1;
+            }
+            let all = || selectors.iter().map(|selector| selector.matches_event(&event));
+            let of_all = match all().any(|verdict| verdict == Some(true)) {
+                true => Some(true),
+                false => all().all(|verdict| verdict.is_some()).then_some(false),
+            };
+            assert_eq!(set.matches_event(&event), of_all, "{selectors:?}\n{event:?}");
+        }
+    }
+    assert!(verdicts.iter().all(|count| *count > 2_000), "no, yes, not said: {verdicts:?}");
 }
 
 /// Thousands of selectors must stay far below the 2.8 µs that receiving an entry takes. Run with

@@ -6,6 +6,7 @@ use super::Selector;
 use super::expr::Expr;
 use super::index::Index;
 use crate::error::InputError;
+use crate::event::EntryEvent;
 use crate::flow::Flow;
 use crate::handle::Filter;
 
@@ -66,6 +67,23 @@ impl SelectorSet {
         let first = |list: &[u32]| list.iter().copied().find(|number| self.selector(*number).matches(flow));
         let number = self.0.index.candidates(flow).filter_map(first).min()?;
         usize::try_from(number).ok()
+    }
+
+    /// Whether the flow of an event is meant by at least one selector; `None` when none certainly is
+    /// and the event does not say enough of all. See [`Selector::matches_event`].
+    #[must_use]
+    pub fn matches_event(&self, event: &EntryEvent<Flow>) -> Option<bool> {
+        // What selectors are filed by (addresses, ports, zones) is in every event.
+        let numbers = self.0.index.candidates(&event.entry).flatten();
+        let mut verdict = Some(false);
+        for number in numbers {
+            match self.selector(*number).matches_event(event) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => verdict = None,
+            }
+        }
+        verdict
     }
 
     /// Whether every selector makes sense; see [`Selector::check`]. Every request checks it by

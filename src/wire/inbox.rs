@@ -13,9 +13,6 @@ use super::socket::Socket;
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers; a datagram with
 /// an event is much smaller.
 const BUFFER: usize = 32 << 10;
-/// How many datagrams of foreign senders are passed over although the deadline is over: somebody who
-/// never stops sending must not keep us for ever.
-const FOREIGNERS: u32 = 64;
 
 /// The datagram at hand.
 pub(super) struct Inbox {
@@ -47,17 +44,21 @@ impl Inbox {
     }
 
     /// Receives a datagram of the kernel's, waiting until `deadline` at the latest, or for ever.
+    ///
+    /// Past the deadline it looks behind all foreign datagrams that are in its way, but at no more than
+    /// were queued: somebody who never stops sending must not keep us for ever.
     pub(super) fn fill(&mut self, socket: &Socket, deadline: Option<Instant>) -> Result<(), Fault> {
-        let mut foreigners = 0;
+        let mut foreigners = None;
         loop {
             let datagram = socket.receive(&mut self.buffer, deadline)?;
             if !datagram.from_kernel {
-                foreigners += 1;
+                let left = foreigners.get_or_insert_with(|| socket.most_queued());
                 let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-                match over && foreigners >= FOREIGNERS {
-                    true => return Err(Fault::TimedOut),
-                    false => continue,
+                match left.checked_sub(1) {
+                    None if over => return Err(Fault::TimedOut),
+                    next => *left = next.unwrap_or(0),
                 }
+                continue;
             }
             if datagram.truncated {
                 return Err(Malformed::new("datagram", "longer than the receive buffer").into());

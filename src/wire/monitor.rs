@@ -9,9 +9,6 @@ use super::inbox::Inbox;
 use super::link::Fault;
 use super::socket::Socket;
 
-/// No queued message takes less of the receive buffer than this.
-const SMALLEST: u32 = 256;
-
 /// A socket that listens to multicast groups.
 #[derive(Debug)]
 pub(crate) struct Monitor {
@@ -63,6 +60,11 @@ impl Monitor {
         self.inbox.bytes(message)
     }
 
+    /// The most messages that can be waiting, besides the one at hand.
+    pub(crate) fn most_queued(&self) -> u32 {
+        self.socket.most_queued()
+    }
+
     /// How many messages the kernel could not deliver since the socket was opened.
     pub(crate) fn undelivered(&self) -> Option<u32> {
         self.socket.memory().ok().map(|memory| memory.drops)
@@ -100,7 +102,7 @@ impl Monitor {
                 Err(Fault::Overrun) => {
                     // A second report means that the queue was emptied since the first.
                     let first = self.overrun.is_some().then(|| self.report());
-                    self.overrun = Some(self.queued());
+                    self.overrun = Some(self.socket.most_queued());
                     if let Some(first) = first {
                         return Ok(first);
                     }
@@ -119,16 +121,6 @@ impl Monitor {
             lost
         });
         Notice::Overrun { lost }
-    }
-
-    /// The most messages that can be waiting in the queue.
-    fn queued(&self) -> u32 {
-        let bytes = self.socket.memory().map(|memory| memory.queued);
-        let bytes = bytes.or_else(|_| {
-            let size = self.socket.receive_buffer()?;
-            Ok::<_, io::Error>(u32::try_from(size).unwrap_or(u32::MAX))
-        });
-        bytes.unwrap_or(u32::MAX) / SMALLEST + 1
     }
 }
 

@@ -12,6 +12,8 @@ use crate::netns::Namespace;
 
 /// Asks for the network namespace of a socket (`linux/sockios.h`). Not every `libc` has it.
 const SIOCGSKNS: libc::Ioctl = 0x894c;
+/// No queued datagram takes less of the receive buffer than this.
+const SMALLEST: u32 = 256;
 
 /// A received datagram.
 pub(super) struct Datagram {
@@ -135,6 +137,14 @@ impl Socket {
         let [queued, _, _, _, _, _, _, _, drops] =
             self.option(libc::SOL_SOCKET, libc::SO_MEMINFO, [0u32; 9])?;
         Ok(Memory { queued, drops })
+    }
+
+    /// The most datagrams that can be waiting in the queue.
+    pub(super) fn most_queued(&self) -> u32 {
+        let bytes = self.memory().map(|memory| memory.queued);
+        let bytes =
+            bytes.or_else(|_| Ok::<_, io::Error>(u32::try_from(self.receive_buffer()?).unwrap_or(u32::MAX)));
+        bytes.unwrap_or(u32::MAX) / SMALLEST + 1
     }
 
     /// Sends one datagram to the kernel, whole.

@@ -47,6 +47,33 @@ pub fn readable(events: &Events, millis: i32) -> bool {
     poll.revents & libc::POLLIN != 0
 }
 
+/// An epoll set with a stream in it, which tells of each change once.
+pub struct Epoll(OwnedFd);
+
+impl Epoll {
+    pub fn of(events: &Events) -> Self {
+        // SAFETY: epoll_create1(2) takes no pointers.
+        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+        // SAFETY: both descriptors are open, and the event is live.
+        let added =
+            unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, events.as_fd().as_raw_fd(), &raw mut event) };
+        assert_eq!(added, 0, "{}", std::io::Error::last_os_error());
+        // SAFETY: the descriptor is open and owned by nobody else.
+        Self(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// Whether a change is told within a time in milliseconds.
+    pub fn is_told(&self, millis: i32) -> bool {
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: one live event, and the count says one.
+        let told = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, millis) };
+        assert!(told >= 0, "{}", std::io::Error::last_os_error());
+        told == 1
+    }
+}
+
 /// A message that says what the kernel says when a flow was destroyed.
 pub fn forged_event() -> Vec<u8> {
     let mut message = vec![0; 20];

@@ -1,0 +1,168 @@
+//! Events for programs that wait with tokio.
+
+use std::future::poll_fn;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::{Event, Events, Step};
+use crate::error::{Error, Failure, Object, Operation, Result};
+
+/// How many messages are looked at in one go when none of them is an item.
+const STEPS: u32 = 64;
+
+/// A stream of events for [tokio] (feature `tokio`): [`Events`], with a wait that lets other tasks run.
+///
+/// [`Events::into_stream`] makes it, [`into_inner`](Self::into_inner) goes back. The items are those of
+/// [`Events`]: after [`Event::Overrun`] and [`Error::Malformed`] the stream goes on, and it ends only
+/// when the socket fails, or the runtime that it was made in is gone ([`Error::System`] is the last item
+/// then).
+///
+/// ```no_run
+/// use netfilter_conntrack::{Event, Events, Selector};
+/// use std::time::Duration;
+///
+/// # async fn watch() -> netfilter_conntrack::Result<()> {
+/// let selector = Selector::any_zone().udp().dport(53);
+/// let events = Events::builder().matching(selector).receive_buffer(8 << 20).open()?;
+/// let mut stream = events.into_stream()?;
+/// loop {
+///     match tokio::time::timeout(Duration::from_secs(10), stream.next()).await {
+///         Ok(Some(event)) => match event? {
+///             Event::Overrun { lost } => println!("{lost:?} events were lost: read the table again"),
+///             event => println!("{event:?}"),
+///         },
+///         Ok(None) => return Ok(()),
+///         Err(_) => println!("nothing for ten seconds"),
+///     }
+/// }
+/// # }
+/// ```
+///
+/// A deadline is tokio's `timeout`, and it loses nothing: a wait that is given up, also as a branch of
+/// `select!`, leaves every event in its place. Each item counts against the task's budget, so that a
+/// flood of events, wanted or not, lets the other tasks of the thread run. The socket stays in the
+/// network namespace that it was opened in, wherever the threads of the runtime are.
+///
+/// A loss is an item as soon as what was queued has been read. One that the kernel suffers while nothing
+/// is queued, for want of memory, comes with the next event: tokio does not wake a reader for it.
+///
+/// [tokio]: https://tokio.rs
+#[derive(Debug)]
+pub struct EventStream {
+    events: AsyncFd<Registered>,
+    /// There is nothing more to wait for.
+    ended: bool,
+}
+
+/// What tokio waits for.
+#[derive(Debug)]
+struct Registered(Events);
+
+impl AsRawFd for Registered {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Events {
+    /// Makes this a stream that waits with tokio (feature `tokio`).
+    ///
+    /// # Errors
+    /// [`Error::System`] when the descriptor cannot be waited for.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, and in one that was built without input and output
+    /// (`tokio::runtime::Builder::enable_io`), as everything of tokio's does that waits for a
+    /// descriptor.
+    pub fn into_stream(self) -> Result<EventStream> {
+        let ended = self.failed;
+        #[allow(
+            deprecated,
+            reason = "the new call is unsafe, for descriptors that change; this one is owned and stays"
+        )]
+        let events = AsyncFd::with_interest(Registered(self), Interest::READABLE).map_err(failed)?;
+        Ok(EventStream { events, ended })
+    }
+}
+
+impl EventStream {
+    /// The next item; `None` when the stream has ended. Giving up the wait loses nothing.
+    ///
+    /// It is what `StreamExt::next` of other crates is, without them.
+    pub async fn next(&mut self) -> Option<Result<Event>> {
+        poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    /// What the stream was made of, with its counts.
+    #[must_use]
+    pub fn get_ref(&self) -> &Events {
+        &self.events.get_ref().0
+    }
+
+    /// Back to events that are waited for without tokio. Nothing is lost.
+    #[must_use]
+    pub fn into_inner(self) -> Events {
+        self.events.into_inner().0
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let mut left = STEPS;
+        loop {
+            // This counts against the task's budget.
+            let mut guard = match ready!(self.events.poll_read_ready_mut(cx)) {
+                Ok(guard) => guard,
+                Err(error) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(failed(error))));
+                }
+            };
+            match guard.get_inner_mut().0.step(Some(Instant::now())) {
+                Step::Item(item) => {
+                    self.ended = self.get_ref().failed;
+                    return Poll::Ready(Some(item));
+                }
+                Step::Unwanted if left > 0 => left -= 1,
+                Step::Unwanted => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                // Everything that was queued when the socket became readable has been seen.
+                Step::Nothing => guard.clear_ready(),
+            }
+        }
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Event>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
+        self.get_mut().poll_item(cx)
+    }
+}
+
+impl FusedStream for EventStream {
+    fn is_terminated(&self) -> bool {
+        self.ended
+    }
+}
+
+impl AsFd for EventStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::System(Failure::new(Operation::Listen, Object::Events).with_io(&error))
+}
