@@ -47,7 +47,7 @@ impl Handle {
     /// A line that is no flow is an error of its own, and so is a flow that the kernel refuses; the
     /// others go on. A flow whose master does not exist yet waits, since a table has no order: when
     /// the save was read it is tried again, so it comes out of order, at the end. At most 16,384 wait;
-    /// when there are more, all are tried and what has no master still is given up.
+    /// when there are more, all are tried, and of those that have no master still the first are given up.
     ///
     /// Memory is bounded, whatever is in the save: a line may have
     /// [64 KiB](Restore::LONGEST_LINE), and those that wait are few.
@@ -155,7 +155,8 @@ impl<R: BufRead> Restore<'_, R> {
         self.create(candidates, &mut results);
         if self.waiting.len() > WAITING {
             self.try_again(&mut results);
-            self.give_up(&mut results);
+            // Not only one, or each further line would have all of them tried.
+            self.give_up(self.waiting.len().saturating_sub(WAITING / 2), &mut results);
         }
         results.sort_by_key(|restored| restored.line);
         self.ready.extend(results);
@@ -220,8 +221,9 @@ impl<R: BufRead> Restore<'_, R> {
         self.waiting.extend(waiting);
     }
 
-    fn give_up(&mut self, results: &mut Vec<Restored>) {
-        for Waiting { line, saved, error } in self.waiting.drain(..) {
+    /// Gives the first of those that wait their verdict.
+    fn give_up(&mut self, first: usize, results: &mut Vec<Restored>) {
+        for Waiting { line, saved, error } in self.waiting.drain(..first) {
             results.push(Restored { line, flow: Some(saved), verdict: Err(RestoreError::Create(error)) });
         }
     }
@@ -236,7 +238,7 @@ impl<R: BufRead> Restore<'_, R> {
                 break;
             }
         }
-        self.give_up(&mut results);
+        self.give_up(self.waiting.len(), &mut results);
         results.sort_by_key(|restored| restored.line);
         self.ready.extend(results);
     }
