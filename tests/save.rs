@@ -74,8 +74,8 @@ fn everything_that_can_be_given_is_the_same_in_another_namespace() {
     table::create(&mut there, &flows);
     track();
     udp_traffic("127.0.0.1", &[10, 20], &[30]);
-    let text = saved(&mut there);
     let entries = all(&mut there);
+    let text = saved(&mut there);
     for flow in &entries {
         let text = serde_json::to_string(flow).expect("text");
         assert_eq!(serde_json::from_str::<Flow>(&text).expect("a flow"), *flow, "{text}");
@@ -150,6 +150,62 @@ fn what_no_request_can_say_is_missed() {
         })
         .collect();
     assert_eq!(parts, [&["reply"], &["proto_info"]]);
+}
+
+/// A kernel since 6.17 drops the ports of DCCP, and one with a tracker for SCTP takes missing ports for 0:
+/// both say that the entry was made, and neither is the one that was saved.
+#[test]
+fn a_flow_that_became_another_one_is_missed() {
+    let mut handle = require_kernel!();
+    let line = |protocol: &str, ports: &str| {
+        let tuple =
+            |src, dst| format!("{{\"src\":\"{src}\",\"dst\":\"{dst}\",\"protocol\":\"{protocol}\"{ports}}}");
+        let (original, reply) = (tuple("10.0.0.1", "10.0.0.2"), tuple("10.0.0.2", "10.0.0.1"));
+        format!("{{\"original\":{original},\"reply\":{reply},\"zone\":0,\"timeout\":60}}")
+    };
+    let mut lines = vec![HEADER.to_owned(), line("sctp", "")];
+    if common::kernel_since(6, 17, "DCCP without ports") {
+        lines.push(line("dccp", ",\"src_port\":7,\"dst_port\":7"));
+    }
+    let made = lines.len() - 1;
+    lines.push(END.to_owned());
+    let results = restored(&mut handle, lines.join("\n").as_bytes());
+    for result in &results {
+        assert!(matches!(result.verdict, Err(RestoreError::Gone)), "{result:?}");
+    }
+    assert_eq!((results.len(), all(&mut handle).len()), (made, made));
+}
+
+/// Parts that do not go together are refused before anything is sent.
+#[test]
+fn a_flow_that_makes_no_sense_is_refused() {
+    let mut handle = require_kernel!();
+    let line = serde_json::to_string(&numbered(1)).expect("a line");
+    let reply = "\"reply\":{\"src\":\"10.0.0.1\",\"dst\":\"10.1.0.0\",\"protocol\":\"udp\",\"src_port\":53,\"dst_port\":1025}";
+    assert!(line.contains(reply), "{line}");
+    let of_ipv6 = reply.replace("10.0.0.1", "::1").replace("10.1.0.0", "::2");
+    let zone = "\"zone\":0";
+    for (part, other) in [
+        (reply, of_ipv6.as_str()),
+        (reply, &reply.replace("udp", "tcp")),
+        (zone, "\"zone\":0,\"tcp\":{\"state\":\"ESTABLISHED\"}"),
+        (zone, "\"zone\":0,\"mark_mask\":1"),
+        (zone, "\"zone\":0,\"labels_mask\":[1]"),
+        (zone, "\"zone\":0,\"source_nat\":{\"port\":0}"),
+        (zone, "\"zone\":0,\"destination_nat\":{\"address\":\"::1\"}"),
+        ("\"timeout\":300", "\"timeout\":18446744073709551615"),
+    ] {
+        let text = [HEADER, &line.replace(part, other), END].join("\n");
+        let results = restored(&mut handle, text.as_bytes());
+        assert!(
+            matches!(
+                results[..],
+                [Restored { verdict: Err(RestoreError::Create(Error::InvalidInput(_))), .. }]
+            ),
+            "{results:?}"
+        );
+    }
+    assert_eq!(all(&mut handle), []);
 }
 
 #[test]
@@ -227,11 +283,11 @@ fn a_flow_waits_for_its_master_wherever_that_is() {
 
 /// More than may wait: those that were first are given up, and the rest goes on.
 #[test]
-fn orphans_without_end_are_given_up() {
+fn orphans_without_end_are_given_up_and_memory_does_not_grow() {
     let mut handle = require_kernel!();
     let nobody = tcp("10.0.0.1:1000", "10.0.0.2:21");
     let orphan = serde_json::to_string(&flow(udp("10.9.0.2:20", "10.0.0.1:4000")).master(nobody)).unwrap();
-    let flows = std::iter::repeat_n(orphan.as_str(), 17_000);
+    let flows = std::iter::repeat_n(orphan.as_str(), 8_500);
     let last = serde_json::to_string(&numbered(7)).unwrap();
     let text = [HEADER].into_iter().chain(flows).chain([&*last, END]).collect::<Vec<_>>().join("\n");
     let (bytes, (missing, made)) = peak(|| {
@@ -244,8 +300,8 @@ fn orphans_without_end_are_given_up() {
         }
         (missing, made)
     });
-    assert_eq!((missing, made), (17_000, 1));
-    assert!(bytes < 64 << 20, "{bytes}");
+    assert_eq!((missing, made), (8_500, 1));
+    assert!(bytes < 32 << 20, "{bytes}");
 }
 
 /// Whatever a kernel may report can be read, also what this one refuses.

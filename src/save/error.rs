@@ -33,6 +33,11 @@ pub enum RestoreError {
     /// handshake), or cannot be asked for (the translated port of SCTP).
     #[error("created, but not as it was saved: {}", .0.join(", "))]
     Differs(Vec<&'static str>),
+    /// The entry was created, and is not there: its time was over, somebody deleted it, or the kernel
+    /// does not track its protocol by the parts that its tuple has (DCCP by ports until 6.17, SCTP
+    /// without its tracker by none), and made another one.
+    #[error("created, but not there")]
+    Gone,
     /// The line is no flow: at this column, counted in bytes from 1, for this reason.
     #[error("not a flow, at column {column}: {reason}")]
     NotAFlow {

@@ -68,7 +68,7 @@ impl Dump<'_> {
     /// Runs the listing and writes what it lists, for [`Handle::restore`](crate::Handle::restore): a
     /// line of JSON for each flow with everything that the kernel reports of it, between a line that
     /// says what it is and one that says whether it is complete. The module
-    /// [`json`](crate::json#saves) describes it.
+    /// [`json`](crate::json#saves) describes it. Needs the feature `json`.
     ///
     /// Memory stays the same whatever the size of the table. Writes are gathered, and flushed in the
     /// end. The table goes on living while it is saved; expectations are not part of it.

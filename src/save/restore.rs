@@ -16,7 +16,7 @@ use crate::handle::Handle;
 /// How many lines are read before their flows are created.
 const BATCH: usize = 64;
 /// How many flows wait for their masters at most.
-const WAITING: usize = 16_384;
+const WAITING: usize = 8_192;
 /// How often those that wait are tried in the end: a master may have waited for its own.
 const ROUNDS: usize = 8;
 
@@ -35,18 +35,20 @@ pub struct Restored {
 
 impl Handle {
     /// Creates the flows of a [save](crate::Dump::save), in this handle's network namespace, and says
-    /// of each line what became of it. Nothing is done unless the iterator is asked for items.
+    /// of each line what became of it. Nothing is done unless the iterator is asked for items. Needs the
+    /// feature `json`.
     ///
     /// Each flow is made as [`Flow::for_creation`] says, 64 in a system call, and then read back: no
-    /// error means that the entry has everything that the saved flow had and that can be given:
-    /// tuples, NAT, zone, mark, labels, protocol state, helper, master, sequence adjustment. Not
-    /// restored are id, counters, times, use count and security context. The time left goes on from
-    /// what it was when the table was saved. A zero remaining timeout becomes a second; an entry that
-    /// is gone again when it is read back counts as restored.
+    /// error means that there is an entry with everything that the saved flow had and that can be
+    /// given: tuples, NAT, zone, mark, labels, protocol state, helper, master, sequence adjustment.
+    /// (Where its packets arrive already, an entry may have moved on by then, and
+    /// [differ](RestoreError::Differs).) Not restored are id, counters, times, use count and security
+    /// context. The time left goes on from what it was when the table was saved, and is not compared;
+    /// where none was left it is a second.
     ///
     /// A line that is no flow is an error of its own, and so is a flow that the kernel refuses; the
     /// others go on. A flow whose master does not exist yet waits, since a table has no order: when
-    /// the save was read it is tried again, so it comes out of order, at the end. At most 16,384 wait;
+    /// the save was read it is tried again, so it comes out of order, at the end. At most 8,192 wait;
     /// when there are more, all are tried, and of those that have no master still the first are given up.
     ///
     /// Memory is bounded, whatever is in the save: a line may have
@@ -120,7 +122,7 @@ impl<R> Restore<'_, R> {
 
     /// Leaves out the reading back, which takes a request for each flow. What the kernel drops without
     /// a word is then not noticed.
-    pub const fn unverified(mut self) -> Self {
+    pub fn unverified(mut self) -> Self {
         self.verify = false;
         self
     }
@@ -128,7 +130,7 @@ impl<R> Restore<'_, R> {
     /// The timeout for flows that were saved without: the kernel reports none while a flow table
     /// forwards the packets ([`Status::OFFLOAD`](crate::Status::OFFLOAD)). Without this they are
     /// [`InputError::MissingTimeout`](crate::InputError::MissingTimeout).
-    pub const fn missing_timeout(mut self, timeout: Duration) -> Self {
+    pub fn missing_timeout(mut self, timeout: Duration) -> Self {
         self.missing_timeout = Some(timeout);
         self
     }
@@ -201,8 +203,7 @@ impl<R: BufRead> Restore<'_, R> {
                 parts if parts.is_empty() => Ok(()),
                 parts => Err(RestoreError::Differs(parts)),
             },
-            // Its time was over.
-            Err(Error::NotFound(_)) => Ok(()),
+            Err(Error::NotFound(_)) => Err(RestoreError::Gone),
             Err(error) => {
                 self.note(&error);
                 Err(RestoreError::Unverified(error))
