@@ -5,6 +5,7 @@ use std::ops::{Index, IndexMut};
 
 /// One of the two directions of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Direction {
     /// From the side that sent the first packet.
     Original,
@@ -24,6 +25,7 @@ impl fmt::Display for Direction {
 
 /// Something that each direction of a flow has its own of; indexed by [`Direction`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct PerDirection<T> {
     /// That of the original direction.
     pub original: T,

@@ -16,6 +16,8 @@
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | know beforehand what will be missing, and why | [`preflight`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
+//! | write and read flows as JSON | the module `json` (feature `serde`) |
+//! | save a table and restore it | `Dump::save`, `Handle::restore` (feature `json`) |
 //! | use the C library's objects | [`object`] |
 //! | call the C library | [`sys`] |
 //!
@@ -30,6 +32,9 @@ mod event;
 mod expectation;
 mod flow;
 mod handle;
+#[cfg(feature = "serde")]
+#[doc = include_str!("../docs/json.md")]
+pub mod json;
 mod kernel;
 mod key;
 mod label;
@@ -42,6 +47,8 @@ pub mod object;
 pub mod parity {}
 pub mod preflight;
 mod proto;
+#[cfg(feature = "json")]
+mod save;
 mod select;
 mod status;
 mod tuple;
@@ -69,6 +76,8 @@ pub use label::Labels;
 pub use libnetfilter_conntrack_sys as sys;
 pub use netns::Namespace;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
+#[cfg(feature = "json")]
+pub use save::{Restore, RestoreError, Restored, SaveError, Saved};
 pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
 pub use tuple::{Icmp, Layer4, Ports, Tuple};

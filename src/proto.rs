@@ -8,6 +8,7 @@ use crate::error::InputError;
 
 /// The layer 3 protocol of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Family {
     /// IPv4.
     Ipv4,
@@ -171,6 +172,15 @@ macro_rules! states {
                     Self::Other(number) => number,
                 }
             }
+
+            /// The name that conntrack(8) uses, where there is one.
+            #[must_use]
+            pub const fn name(self) -> Option<&'static str> {
+                Some(match self {
+                    $( Self::$variant => $text, )*
+                    Self::Other(_) => return None,
+                })
+            }
         }
 
         impl From<u8> for $name {
@@ -184,9 +194,9 @@ macro_rules! states {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $( Self::$variant => f.pad($text), )*
-                    Self::Other(number) => f.pad(&format!("state {number}")),
+                match self.name() {
+                    Some(name) => f.pad(name),
+                    None => f.pad(&format!("state {}", self.number())),
                 }
             }
         }

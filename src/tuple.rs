@@ -64,26 +64,33 @@ pub enum Layer4 {
 
 /// A source and a destination port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Ports {
     /// The source port.
     #[doc(alias = "ATTR_ORIG_PORT_SRC")]
+    #[cfg_attr(feature = "serde", serde(rename = "src_port"))]
     pub src: u16,
     /// The destination port.
     #[doc(alias = "ATTR_ORIG_PORT_DST")]
+    #[cfg_attr(feature = "serde", serde(rename = "dst_port"))]
     pub dst: u16,
 }
 
 /// What identifies an ICMP or ICMPv6 query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Icmp {
     /// The message type. Only types that have an answer make a flow.
     #[doc(alias = "ATTR_ICMP_TYPE")]
+    #[cfg_attr(feature = "serde", serde(rename = "icmp_type"))]
     pub kind: u8,
     /// The message code.
     #[doc(alias = "ATTR_ICMP_CODE")]
+    #[cfg_attr(feature = "serde", serde(rename = "icmp_code"))]
     pub code: u8,
     /// The identifier, which ping(8) chooses for a run.
     #[doc(alias = "ATTR_ICMP_ID")]
+    #[cfg_attr(feature = "serde", serde(rename = "icmp_id"))]
     pub id: u16,
 }
 

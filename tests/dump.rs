@@ -34,7 +34,7 @@ fn create(handle: &mut Handle, flows: impl IntoIterator<Item = Flow>) {
 fn an_empty_table_has_no_entries() {
     let mut handle = require_kernel!();
     assert_eq!(all(&mut handle), []);
-    assert_eq!(numbers(handle.dump().family(Family::Ipv6).zone(5).mark(1).status(Status::ASSURED)), []);
+    assert!(numbers(handle.dump().family(Family::Ipv6).zone(5).mark(1).status(Status::ASSURED)).is_empty());
     let mut entries = handle.dump().entries().expect("a dump");
     assert!(entries.next().is_none() && entries.next().is_none(), "it stays at its end");
 }
@@ -73,7 +73,7 @@ fn by_exact_zone() {
     assert_eq!(numbers(handle.dump().zone(0)), [1]);
     assert_eq!(numbers(handle.dump().zone(Zone::original_only(0))), [1]);
     assert_eq!(numbers(handle.dump().zone(u16::MAX)), [5]);
-    assert_eq!(numbers(handle.dump().zone(12)), []);
+    assert!(numbers(handle.dump().zone(12)).is_empty());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn by_status() {
     assert_eq!(numbers(handle.dump().status(seen)), [2, 3]);
     assert_eq!(numbers(handle.dump().status(seen | assured)), [3]);
     assert_eq!(numbers(handle.dump().status(Status::CONFIRMED)), [1, 2, 3]);
-    assert_eq!(numbers(handle.dump().status(Status::DYING)), []);
+    assert!(numbers(handle.dump().status(Status::DYING)).is_empty());
     assert_eq!(numbers(handle.dump().status_masked(seen, seen | assured)), [2]);
     assert_eq!(numbers(handle.dump().status_masked(Status::empty(), seen)), [1]);
 }

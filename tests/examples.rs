@@ -61,7 +61,11 @@ fn every_example_works_in_a_namespace_of_its_own() {
 }
 
 /// Examples that are built with a feature only, and whether it is there.
-const OF_FEATURES: &[(&str, bool)] = &[("events_tokio", cfg!(feature = "tokio"))];
+const OF_FEATURES: [(&str, bool); 3] = [
+    ("events_tokio", cfg!(feature = "tokio")),
+    ("ndjson", cfg!(feature = "json")),
+    ("save_restore", cfg!(feature = "json")),
+];
 
 /// Each checks what it shows. Cargo builds them beside the tests.
 #[test]

@@ -65,7 +65,7 @@ fn threads_that_work_on_their_own_flows_lose_nothing() {
     let expected = [THREADS * FLOWS, THREADS * FLOWS, THREADS * FLOWS / 3];
     match missing {
         Some(0) => assert_eq!(counts, expected),
-        Some(missing) => assert_eq!(counts.iter().sum::<u32>() + missing, expected.iter().sum()),
+        Some(missing) => assert_eq!(counts.iter().sum::<u32>() + missing, expected.iter().sum::<u32>()),
         None => common::skip("the kernel does not say how many events were lost"),
     }
 }

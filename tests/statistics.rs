@@ -54,10 +54,10 @@ fn counters_count_and_are_those_of_conntrack_8() {
         let values = printed.split_whitespace().filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         values.map(|value| value.parse::<u32>().expect("a number")).sum::<u32>()
     };
-    assert_eq!(theirs("insert"), cpus.iter().map(|cpu| cpu.insert).sum());
-    assert_eq!(theirs("insert_failed"), cpus.iter().map(|cpu| cpu.insert_failed).sum());
-    assert_eq!(theirs("found"), cpus.iter().map(|cpu| cpu.found).sum());
-    assert_eq!(theirs("chaintoolong"), cpus.iter().map(|cpu| cpu.chain_too_long).sum());
+    assert_eq!(theirs("insert"), cpus.iter().map(|cpu| cpu.insert).sum::<u32>());
+    assert_eq!(theirs("insert_failed"), cpus.iter().map(|cpu| cpu.insert_failed).sum::<u32>());
+    assert_eq!(theirs("found"), cpus.iter().map(|cpu| cpu.found).sum::<u32>());
+    assert_eq!(theirs("chaintoolong"), cpus.iter().map(|cpu| cpu.chain_too_long).sum::<u32>());
     assert_eq!((theirs("insert"), theirs("insert_failed")), (1, 0), "{printed}");
 }
 

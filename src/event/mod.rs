@@ -110,6 +110,7 @@ pub enum Event {
 
 /// What happened to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum EventKind {
     /// It was created.
     #[doc(alias = "NFCT_T_NEW")]

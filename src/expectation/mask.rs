@@ -10,6 +10,7 @@ use crate::tuple::{Icmp, Layer4, Ports, Tuple};
 /// The kernel has no more than that: protocol, destination address and destination port always
 /// count in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct SourceMask {
     /// The bits of the address, in the family of the expected tuple.
     pub address: IpAddr,

@@ -108,12 +108,14 @@ pub struct Expectation {
 
 /// How the expected connection is to be translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct ExpectationNat {
     /// Which way the expected connection goes, as seen from its master: `Original` when it comes
     /// from the side that opened the master.
     #[doc(alias = "ATTR_EXP_NAT_DIR")]
     pub direction: Direction,
     /// The address before translation, where the helper needs it (SIP does).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub address: Option<IpAddr>,
     /// The port before translation: where the connection is to arrive in the end.
     pub port: u16,

@@ -36,12 +36,15 @@ impl ProtoInfo {
 
 /// What the kernel knows about a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct TcpInfo {
     /// Where the connection stands.
     #[doc(alias = "ATTR_TCP_STATE")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub state: Option<TcpState>,
     /// What is known of the sender of each direction.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "crate::json::is_default"))]
     pub peers: PerDirection<TcpPeer>,
 }
 
@@ -55,33 +58,47 @@ impl TcpInfo {
 
 /// What the kernel knows about one side of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct TcpPeer {
     /// The flags.
     #[doc(alias = "ATTR_TCP_FLAGS_ORIG")]
     #[doc(alias = "ATTR_TCP_FLAGS_REPL")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub flags: Option<TcpFlags>,
     /// Which flags a request changes; all when `None`. Never reported.
     #[doc(alias = "ATTR_TCP_MASK_ORIG")]
     #[doc(alias = "ATTR_TCP_MASK_REPL")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub flags_mask: Option<TcpFlags>,
     /// By how many bits the advertised window is shifted (RFC 7323): 0 to 14. Kept by the kernel
     /// only when both sides have it and both have [`TcpFlags::WINDOW_SCALE`].
     #[doc(alias = "ATTR_TCP_WSCALE_ORIG")]
     #[doc(alias = "ATTR_TCP_WSCALE_REPL")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub window_scale: Option<u8>,
 }
 
 /// What the kernel knows about an SCTP association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct SctpInfo {
     /// Where the association stands.
     #[doc(alias = "ATTR_SCTP_STATE")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub state: Option<SctpState>,
     /// The verification tag that packets of each direction carry (RFC 9260).
     #[doc(alias = "ATTR_SCTP_VTAG_ORIG")]
     #[doc(alias = "ATTR_SCTP_VTAG_REPL")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default,
+            skip_serializing_if = "crate::json::is_default",
+            serialize_with = "crate::json::per_direction"
+        )
+    )]
     pub tags: PerDirection<Option<u32>>,
 }
 
@@ -96,16 +113,20 @@ impl SctpInfo {
 
 /// What kernels before 6.17 know about a DCCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct DccpInfo {
     /// Where the connection stands.
     #[doc(alias = "ATTR_DCCP_STATE")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub state: Option<DccpState>,
     /// The role of the side that opened the flow.
     #[doc(alias = "ATTR_DCCP_ROLE")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub role: Option<DccpRole>,
     /// The sequence number of the handshake (48 bits).
     #[doc(alias = "ATTR_DCCP_HANDSHAKE_SEQ")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub handshake_seq: Option<u64>,
 }
 
@@ -153,6 +174,7 @@ impl From<u8> for DccpRole {
 
 /// Packets and bytes of one direction, headers of layer 3 included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Counters {
     /// Packets.
@@ -175,21 +197,35 @@ impl Counters {
 
 /// Points in time of a flow, to the nanosecond, by the system's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Timestamps {
     /// When the entry was made.
     #[doc(alias = "ATTR_TIMESTAMP_START")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none", with = "crate::json::time")
+    )]
     pub start: Option<SystemTime>,
     /// When the entry was removed: in the event that says so.
     #[doc(alias = "ATTR_TIMESTAMP_STOP")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none", with = "crate::json::time")
+    )]
     pub stop: Option<SystemTime>,
     /// When an event happened. Linux 6.14; the C library reads it since 1.1.1.
     #[doc(alias = "ATTR_TIMESTAMP_EVENT")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none", with = "crate::json::time")
+    )]
     pub event: Option<SystemTime>,
 }
 
 /// How the sequence numbers of one direction are shifted (`struct nf_ct_seqadj` of the kernel).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct SeqAdjust {
     /// The sequence number at which the shift last changed.
     #[doc(alias = "ATTR_ORIG_NAT_SEQ_CORRECTION_POS")]
@@ -207,6 +243,7 @@ pub struct SeqAdjust {
 
 /// What SYNPROXY keeps of a connection whose handshake it made itself. Linux 4.17.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct SynProxy {
     /// The initial sequence number towards the client.
     #[doc(alias = "ATTR_SYNPROXY_ISN")]

@@ -14,11 +14,13 @@ use crate::wire::uapi::{self, stats};
 
 /// How full the table of a network namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Usage {
     /// Entries in the table (`net.netfilter.nf_conntrack_count`).
     pub entries: u32,
     /// How many there may be (`net.netfilter.nf_conntrack_max`); Linux 4.18.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub limit: Option<u32>,
 }
 
@@ -28,6 +30,7 @@ pub struct Usage {
 /// [`other`](Self::other), by the number of its attribute (`CTA_STATS_…`), as far as it is of 32
 /// bits like these.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct CpuStatistics {
     /// The CPU.
@@ -53,11 +56,16 @@ pub struct CpuStatistics {
     /// Insertions given up because a hash chain was too long. Linux 5.15.
     pub chain_too_long: u32,
     /// Other counters, by the number of their attribute.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::json::other_counters")
+    )]
     pub other: Vec<(u16, u32)>,
 }
 
 /// What one CPU counted about expectations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct CpuExpectationStatistics {
     /// The CPU.
@@ -69,6 +77,10 @@ pub struct CpuExpectationStatistics {
     /// Expectations removed.
     pub delete: u32,
     /// Other counters, by the number of their attribute.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::json::other_counters")
+    )]
     pub other: Vec<(u16, u32)>,
 }
 

@@ -6,7 +6,7 @@ mod expr;
 mod facts;
 mod index;
 #[cfg(test)]
-mod random;
+pub(crate) mod random;
 mod set;
 mod term;
 mod value;

@@ -11,17 +11,17 @@ use crate::{EntryEvent, EventKind, Family, Flow, Handle, Labels, Protocol, Resul
 use crate::{Tuple, TupleFilter, Zone};
 
 /// Marsaglia's xorshift: the same numbers in every run.
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % end
     }
 
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }
 
@@ -37,11 +37,11 @@ impl Chance {
         self.one(&[0, 53, 80, 443, 65535])
     }
 
-    fn family(&mut self) -> Family {
+    pub(crate) fn family(&mut self) -> Family {
         self.one(&[Family::Ipv4, Family::Ipv6])
     }
 
-    fn tuple(&mut self, family: Family, protocol: u64) -> Tuple {
+    pub(crate) fn tuple(&mut self, family: Family, protocol: u64) -> Tuple {
         let (src, dst) = (self.address(family), self.address(family));
         let (from, to) = ((src, self.port()).into(), (dst, self.port()).into());
         match protocol {
@@ -53,7 +53,7 @@ impl Chance {
         .expect("of one family")
     }
 
-    fn flow(&mut self) -> Flow {
+    pub(crate) fn flow(&mut self) -> Flow {
         let (family, protocol) = (self.family(), self.below(4));
         let original = self.tuple(family, protocol);
         let mut flow = Flow::new(original);

@@ -1,0 +1,113 @@
+//! The table, or what happens to it, as one JSON object a line: for Vector, Fluent Bit, a producer of
+//! Kafka, jq or whatever else reads lines.
+//!
+//! ```text
+//! cargo run --features json --example ndjson              a demonstration, in a namespace of its own
+//! cargo run --features json --example ndjson -- --dump    this machine's table
+//! cargo run --features json --example ndjson -- --follow  this machine's events, until interrupted
+//! ```
+//!
+//! Of `--dump` each line is a flow, of `--follow` an event; lost events are lines too. The module `json`
+//! of the crate describes both. When the reader goes away the program ends.
+
+mod support;
+
+use std::env;
+use std::error::Error;
+use std::io::{self, BufWriter, Write};
+use std::time::{Duration, Instant};
+
+use netfilter_conntrack::{Event, Events, Flow, Groups, Handle, Tuple};
+use serde::Serialize;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+fn main() -> Result<()> {
+    match env::args().nth(1).as_deref() {
+        Some("--dump") => until_nobody_reads(|out| dump(&mut Handle::open()?, out)),
+        Some("--follow") => until_nobody_reads(|out| {
+            follow(Events::builder().groups(Groups::ALL).receive_buffer(8 << 20).open()?, out)
+        }),
+        Some(other) => Err(format!("{other}? Either --dump or --follow").into()),
+        None => {
+            support::in_own_namespace()?;
+            demonstrate()
+        }
+    }
+}
+
+/// Runs `write`; that the pipe is closed is how its reader says that it has enough.
+fn until_nobody_reads(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    match write(&mut BufWriter::new(io::stdout().lock())) {
+        Err(error) if is_closed_pipe(&*error) => Ok(()),
+        result => result,
+    }
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn line(out: &mut dyn Write, object: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec(object)?;
+    text.push(b'\n');
+    Ok(out.write_all(&text)?)
+}
+
+fn dump(handle: &mut Handle, out: &mut dyn Write) -> Result<()> {
+    for flow in handle.dump().entries()? {
+        line(out, &flow?)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// What is queued is written at once, and flushed before the next wait.
+fn follow(mut events: Events, out: &mut dyn Write) -> Result<()> {
+    loop {
+        let event = match events.try_next() {
+            Some(event) => Some(event),
+            None => {
+                out.flush()?;
+                events.next()
+            }
+        };
+        match event {
+            Some(event) => line(out, &event?)?,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn demonstrate() -> Result<()> {
+    let mut handle = Handle::open()?;
+    let mut events = Events::builder().open()?;
+    for port in [1, 2, 3] {
+        let tuple = Tuple::udp(([10, 0, 0, 1], port).into(), "10.0.0.2:53".parse()?)?;
+        handle.create(&Flow::new(tuple).zone(10).mark(port.into()).timeout(Duration::from_secs(60)))?;
+    }
+
+    let mut text = Vec::new();
+    dump(&mut handle, &mut text)?;
+    for _ in 0..3 {
+        let event = events.next_before(Instant::now() + Duration::from_secs(5)).ok_or("no event came")?;
+        line(&mut text, &event?)?;
+    }
+    let text = String::from_utf8(text)?;
+    print!("{text}");
+
+    // Whoever reads it has the flows and events again.
+    let lines: Vec<&str> = text.lines().collect();
+    for flow in &lines[..3] {
+        let flow: Flow = serde_json::from_str(flow)?;
+        if handle.get(&flow)?.mark != flow.mark {
+            return Err(format!("{flow} is another").into());
+        }
+    }
+    for event in &lines[3..] {
+        let Event::Flow(event) = serde_json::from_str(event)? else { return Err("of what?".into()) };
+        if event.port_id != handle.port_id() {
+            return Err("somebody else's event".into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Saves the flows of one network namespace and restores them in another.
+//!
+//! ```text
+//! cargo run --features json --example save_restore                  a demonstration
+//! cargo run --features json --example save_restore -- --save        this machine's table, to standard output
+//! cargo run --features json --example save_restore -- --restore     from standard input
+//! ```
+
+mod support;
+
+use std::env;
+use std::error::Error;
+use std::io;
+use std::process::Command;
+use std::time::Duration;
+
+use netfilter_conntrack::{
+    Direction, Flow, Handle, Namespace, RestoreError, Status, TcpFlags, TcpState, Tuple, Zone,
+};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+fn main() -> Result<()> {
+    match env::args().nth(1).as_deref() {
+        Some("--save") => match Handle::open()?.dump().save(io::stdout().lock())? {
+            saved if saved.is_complete() => Ok(()),
+            saved => Err(format!("entries may be missing: {saved:?}").into()),
+        },
+        Some("--restore") => {
+            let failed = restore(&mut Handle::open()?, io::stdin().lock());
+            if failed == 0 { Ok(()) } else { Err(format!("{failed} lines were not restored").into()) }
+        }
+        Some(other) => Err(format!("{other}? Either --save or --restore").into()),
+        None => {
+            support::in_own_namespace()?;
+            demonstrate()
+        }
+    }
+}
+
+/// Restores what it can, and says what it cannot.
+fn restore(handle: &mut Handle, save: impl io::BufRead) -> u64 {
+    let mut failed = 0;
+    for restored in handle.restore(save) {
+        match restored.verdict {
+            Ok(()) => {}
+            Err(RestoreError::Create(netfilter_conntrack::Error::Exists(_))) => {
+                eprintln!("line {}: is there already", restored.line);
+            }
+            Err(error) => {
+                eprintln!("line {}: {error}", restored.line);
+                failed += 1;
+            }
+        }
+    }
+    failed
+}
+
+fn flows() -> Result<Vec<Flow>> {
+    let new = |tuple| Flow::new(tuple).timeout(Duration::from_secs(600));
+    let web = Tuple::tcp("10.0.0.1:5000".parse()?, "10.0.0.2:80".parse()?)?;
+    let liberal = TcpFlags::BE_LIBERAL;
+    Ok(vec![
+        new(web)
+            .zone(10)
+            .mark(7)
+            .tcp_state(TcpState::Established)
+            .tcp_flags(Direction::Original, liberal)
+            .tcp_flags(Direction::Reply, liberal)
+            .status(Status::SEEN_REPLY | Status::ASSURED),
+        // The same addresses, translated, in a zone that holds for one direction.
+        new(web).zone(Zone::original_only(11)).snat("192.0.2.1:40000".parse::<std::net::SocketAddr>()?),
+        new(Tuple::udp("[2001:db8::1]:53".parse()?, "[2001:db8::2]:53".parse()?)?),
+        new(Tuple::ping("10.0.0.1".parse()?, "10.0.0.2".parse()?, 9)?),
+    ])
+}
+
+/// What of the flows is to be the same: everything but what the kernel makes up.
+fn texts(handle: &mut Handle) -> Result<Vec<String>> {
+    let mut texts = Vec::new();
+    for flow in handle.dump().entries()? {
+        let mut flow = flow?;
+        (flow.id, flow.use_count, flow.timeout) = (None, None, None);
+        texts.push(serde_json::to_string(&flow)?);
+    }
+    texts.sort();
+    Ok(texts)
+}
+
+fn demonstrate() -> Result<()> {
+    let mut here = Handle::open()?;
+    for flow in flows()? {
+        here.create(&flow)?;
+    }
+    let mut save = Vec::new();
+    let saved = here.dump().save(&mut save)?;
+    print!("{}", String::from_utf8_lossy(&save));
+
+    // Another namespace, for as long as a process stays in it.
+    let mut other = Command::new("unshare").args(["-n", "sleep", "60"]).spawn()?;
+    let restored = (|| {
+        let path = format!("/proc/{}/ns/net", other.id());
+        let own = std::fs::read_link("/proc/self/ns/net")?;
+        while std::fs::read_link(&path)? == own {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut there = Handle::open_in(&Namespace::at(&path)?)?;
+        let failed = restore(&mut there, &save[..]);
+        Ok::<_, Box<dyn Error>>((failed, texts(&mut there)?))
+    })();
+    other.kill()?;
+    other.wait()?;
+
+    let (failed, there) = restored?;
+    println!("{} saved, {failed} not restored", saved.flows);
+    match failed == 0 && saved.is_complete() && there == texts(&mut here)? {
+        true => Ok(()),
+        false => Err("the namespaces differ".into()),
+    }
+}

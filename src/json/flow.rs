@@ -1,0 +1,216 @@
+//! Flows, and those of their parts that are not simply their fields.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::SystemText;
+use super::{is_default, per_direction, through, zone};
+use crate::direction::{Direction, PerDirection};
+use crate::flow::{
+    Counters, DccpInfo, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy, TcpInfo,
+    Timestamps,
+};
+use crate::label::Labels;
+use crate::status::Status;
+use crate::tuple::Tuple;
+
+/// A flow as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    original: Tuple,
+    reply: Tuple,
+    zone: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone_direction: Option<Direction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    timeout_nanos: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark_mask: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<TcpInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sctp: Option<SctpInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dccp: Option<DccpInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    helper: Option<HelperName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Labels>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels_mask: Option<Labels>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_context: Option<SystemText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    master: Option<Tuple>,
+    #[serde(default, skip_serializing_if = "is_default", serialize_with = "per_direction")]
+    counters: PerDirection<Option<Counters>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    timestamps: Timestamps,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    use_count: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_default", serialize_with = "per_direction")]
+    seq_adjust: PerDirection<Option<SeqAdjust>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    synproxy: Option<SynProxy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_nat: Option<NatTarget>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_nat: Option<NatTarget>,
+}
+
+through!(Flow, Fields);
+
+impl From<&Flow> for Fields {
+    fn from(flow: &Flow) -> Self {
+        let info = flow.proto_info.as_ref().map(InfoFields::from).unwrap_or_default();
+        Self {
+            original: flow.original,
+            reply: flow.reply,
+            zone: flow.zone.id(),
+            zone_direction: flow.zone.only(),
+            id: flow.id,
+            status: flow.status,
+            timeout: flow.timeout.map(|timeout| timeout.as_secs()),
+            timeout_nanos: flow.timeout.map_or(0, |timeout| timeout.subsec_nanos()),
+            mark: flow.mark,
+            mark_mask: flow.mark_mask,
+            tcp: info.tcp,
+            sctp: info.sctp,
+            dccp: info.dccp,
+            helper: flow.helper,
+            labels: flow.labels,
+            labels_mask: flow.labels_mask,
+            security_context: flow.security_context.clone().map(SystemText),
+            master: flow.master,
+            counters: flow.counters,
+            timestamps: flow.timestamps,
+            use_count: flow.use_count,
+            seq_adjust: flow.seq_adjust,
+            synproxy: flow.synproxy,
+            source_nat: flow.source_nat,
+            destination_nat: flow.destination_nat,
+        }
+    }
+}
+
+impl TryFrom<Fields> for Flow {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        let Fields { tcp, sctp, dccp, timeout, timeout_nanos, .. } = fields;
+        let none = tcp.is_none() && sctp.is_none() && dccp.is_none();
+        let proto_info = if none { None } else { Some(ProtoInfo::try_from(InfoFields { tcp, sctp, dccp })?) };
+        Ok(Self {
+            original: fields.original,
+            reply: fields.reply,
+            zone: zone::zone(fields.zone, fields.zone_direction)?,
+            id: fields.id,
+            status: fields.status,
+            timeout: duration(timeout, timeout_nanos)?,
+            mark: fields.mark,
+            mark_mask: fields.mark_mask,
+            proto_info,
+            helper: fields.helper,
+            labels: fields.labels,
+            labels_mask: fields.labels_mask,
+            security_context: fields.security_context.map(|SystemText(text)| text),
+            master: fields.master,
+            counters: fields.counters,
+            timestamps: fields.timestamps,
+            use_count: fields.use_count,
+            seq_adjust: fields.seq_adjust,
+            synproxy: fields.synproxy,
+            source_nat: fields.source_nat,
+            destination_nat: fields.destination_nat,
+        })
+    }
+}
+
+/// The duration of two fields: seconds, and the fraction that only a program's own flow has.
+pub(super) fn duration(secs: Option<u64>, nanos: u32) -> Result<Option<Duration>, &'static str> {
+    match (secs, nanos) {
+        (None, 0) => Ok(None),
+        (None, _) => Err("timeout_nanos without timeout"),
+        (Some(_), 1_000_000_000..) => Err("timeout_nanos is a second or more"),
+        (Some(secs), nanos) => Ok(Some(Duration::new(secs, nanos))),
+    }
+}
+
+/// The state of a protocol as it is written: in a field named after it.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct InfoFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<TcpInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sctp: Option<SctpInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dccp: Option<DccpInfo>,
+}
+
+through!(ProtoInfo, InfoFields);
+
+impl From<&ProtoInfo> for InfoFields {
+    fn from(info: &ProtoInfo) -> Self {
+        match *info {
+            ProtoInfo::Tcp(info) => Self { tcp: Some(info), ..Self::default() },
+            ProtoInfo::Sctp(info) => Self { sctp: Some(info), ..Self::default() },
+            ProtoInfo::Dccp(info) => Self { dccp: Some(info), ..Self::default() },
+        }
+    }
+}
+
+impl TryFrom<InfoFields> for ProtoInfo {
+    type Error = &'static str;
+
+    fn try_from(fields: InfoFields) -> Result<Self, Self::Error> {
+        match fields {
+            InfoFields { tcp: Some(info), sctp: None, dccp: None } => Ok(Self::Tcp(info)),
+            InfoFields { tcp: None, sctp: Some(info), dccp: None } => Ok(Self::Sctp(info)),
+            InfoFields { tcp: None, sctp: None, dccp: Some(info) } => Ok(Self::Dccp(info)),
+            _ => Err("there is one of tcp, sctp and dccp"),
+        }
+    }
+}
+
+/// Where NAT shall lead to, as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NatFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+}
+
+through!(NatTarget, NatFields);
+
+impl From<&NatTarget> for NatFields {
+    fn from(target: &NatTarget) -> Self {
+        Self { address: target.address(), port: target.port() }
+    }
+}
+
+impl TryFrom<NatFields> for NatTarget {
+    type Error = &'static str;
+
+    fn try_from(fields: NatFields) -> Result<Self, Self::Error> {
+        match (fields.address, fields.port) {
+            (Some(address), None) => Ok(Self::Address(address)),
+            (None, Some(port)) => Ok(Self::Port(port)),
+            (Some(address), Some(port)) => Ok(Self::AddressAndPort(SocketAddr::new(address, port))),
+            (None, None) => Err("NAT leads to an address, a port, or both"),
+        }
+    }
+}

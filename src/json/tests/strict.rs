@@ -1,0 +1,135 @@
+//! What is no flow, event or part of one is refused, and says why.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, from_str, from_value, json, to_value};
+
+use super::{full_expectation, full_flow, tcp_tuple};
+use crate::*;
+
+/// The text of a flow with one of its fields replaced, or added.
+fn with(field: &str, value: Value) -> String {
+    let flow = Flow::new(tcp_tuple()).zone(10).tcp_state(TcpState::Established);
+    let mut fields = to_value(flow).expect("fields");
+    match field.split_once('/') {
+        Some((part, field)) => fields[part][field] = value,
+        None => fields[field] = value,
+    }
+    fields.to_string()
+}
+
+#[test]
+fn what_makes_no_flow_is_refused_and_says_why() {
+    assert!(from_str::<Flow>(&with("zone", json!(11))).is_ok());
+    for (field, value, reason) in [
+        ("zone_dierction", json!("reply"), "unknown field `zone_dierction`"),
+        ("zone_direction", json!("both"), "unknown variant `both`"),
+        ("zone", json!(65536), "invalid value: integer `65536`, expected u16"),
+        ("zone", json!(-1), "expected u16"),
+        ("zone", json!("10"), "invalid type: string \"10\""),
+        ("original/src", json!("2001:db8::1"), "2001:db8::1 and 10.0.0.2 are not of one address family"),
+        ("original/src", json!("10.0.0"), "invalid IP address syntax"),
+        ("original/src_prot", json!(1), "unknown field `src_prot`"),
+        ("original/src_port", json!(null), "a tuple of tcp has src_port and dst_port beside its addresses"),
+        ("original/icmp_id", json!(1), "a tuple of tcp has src_port and dst_port beside its addresses"),
+        ("original/protocol", json!("icmp"), "a tuple of icmp has icmp_type, icmp_code and icmp_id"),
+        ("original/protocol", json!("gre"), "a tuple of gre has src_key and dst_key"),
+        ("original/protocol", json!("50"), "a tuple of proto 50 has nothing beside its addresses"),
+        ("original/protocol", json!("TCP"), "expected the name or number of a protocol"),
+        ("original/protocol", json!("256"), "expected the name or number of a protocol"),
+        ("original/protocol", json!(6), "invalid type: integer `6`"),
+        ("labels", json!([128]), "label 128 is above 127"),
+        ("helper", json!(""), "a helper name of 1 to 15 bytes"),
+        ("helper", json!("sixteen-bytes-xx"), "a helper name of 1 to 15 bytes"),
+        ("helper", json!("a\0b"), "a helper name of 1 to 15 bytes"),
+        ("security_context", json!("\\"), "\\xff for bytes that are no UTF-8"),
+        ("status", json!(["ASURED"]), "expected the name of a flag"),
+        ("status", json!("ASSURED"), "expected a list of flags"),
+        ("status", json!(["0x100000000"]), "expected the name of a flag"),
+        ("tcp/state", json!("established"), "expected the name or number of a TCP state"),
+        ("tcp/window", json!(1), "unknown field `window`"),
+        ("sctp", json!({}), "there is one of tcp, sctp and dccp"),
+        ("timeout", json!(-5), "expected u64"),
+        ("timeout", json!(1.5), "expected u64"),
+        ("timeout_nanos", json!(1), "timeout_nanos without timeout"),
+        ("counters", json!({"origin": {}}), "unknown field `origin`"),
+        ("counters", json!({"reply": {"packets": 1}}), "missing field `bytes`"),
+        ("timestamps", json!({"start": 1}), "a time from 1970 to 2554"),
+        ("source_nat", json!({}), "NAT leads to an address, a port, or both"),
+        ("reply", json!(null), "invalid type: null"),
+    ] {
+        let error = from_str::<Flow>(&with(field, value)).expect_err(field).to_string();
+        assert!(error.contains(reason), "{field}: {error}");
+    }
+    let zone_0 = with("zone", json!(0)).replacen('{', "{\"zone_direction\":\"reply\",", 1);
+    assert!(from_str::<Flow>(&zone_0).expect_err("zone 0").to_string().contains("zone 0 has no direction"));
+    let twice = with("mark", json!(1)).replacen('{', "{\"mark\":2,", 1);
+    assert!(from_str::<Flow>(&twice).expect_err("twice").to_string().contains("duplicate field `mark`"));
+    let long = with("timeout", json!(1)).replacen('{', "{\"timeout_nanos\":1000000000,", 1);
+    assert!(from_str::<Flow>(&long).expect_err("a second").to_string().contains("a second or more"));
+}
+
+#[test]
+fn nothing_that_is_read_takes_fields_that_it_does_not_know() {
+    fn refuses<T: Serialize + DeserializeOwned>(value: &T) {
+        let mut fields = to_value(value).expect("fields");
+        fields["surplus"] = json!(1);
+        let error = from_value::<T>(fields).err().expect("refused").to_string();
+        assert!(error.contains("unknown field `surplus`"), "{error}");
+    }
+    refuses(&full_flow());
+    refuses(&full_expectation());
+    refuses(&tcp_tuple());
+    refuses(&tcp_tuple().layer4());
+    refuses(&Ports { src: 1, dst: 2 });
+    refuses(&Icmp { kind: 8, code: 0, id: 1 });
+    refuses(&Zone::new(1));
+    refuses(&Key::from(tcp_tuple()));
+    refuses(&ExpectationKey::from(tcp_tuple()));
+    refuses(&Event::Overrun { lost: None });
+    refuses(&ProtoInfo::Tcp(TcpInfo::default()));
+    refuses(&ProtoInfo::Sctp(SctpInfo::default()));
+    refuses(&TcpInfo::default());
+    refuses(&TcpPeer::default());
+    refuses(&SctpInfo::default());
+    refuses(&DccpInfo::default());
+    refuses(&Counters::default());
+    refuses(&Timestamps::default());
+    refuses(&SeqAdjust::default());
+    refuses(&SynProxy::default());
+    refuses(&NatTarget::Port(1));
+    refuses(&SourceMask::exact(Family::Ipv4));
+    refuses(&ExpectationNat { direction: Direction::Reply, address: None, port: 1 });
+    refuses(&PerDirection { original: 1, reply: 2 });
+    refuses(&Usage { entries: 1, limit: None });
+    refuses(&CpuStatistics::default());
+    refuses(&CpuExpectationStatistics::default());
+}
+
+#[test]
+fn events_are_whole_and_of_one_kind() {
+    let flow = to_value(Flow::new(tcp_tuple())).expect("fields");
+    for bad in [
+        json!({"event": "new", "port_id": 0}),
+        json!({"event": "new", "flow": flow}),
+        json!({"event": "new", "flow": flow, "port_id": 0, "lost": 1}),
+        json!({"event": "overrun", "port_id": 0}),
+        json!({"event": "overrun", "flow": flow}),
+        json!({"event": "gone", "flow": flow, "port_id": 0}),
+        json!({"flow": flow, "port_id": 0}),
+    ] {
+        assert!(from_value::<Event>(bad.clone()).is_err(), "{bad}");
+    }
+    let event = json!({"event": "new", "flow": flow, "port_id": 0});
+    assert!(from_value::<EntryEvent<Flow>>(event.clone()).is_ok());
+    assert!(from_value::<EntryEvent<Expectation>>(event).is_err());
+}
+
+/// What another program puts in where it has nothing.
+#[test]
+fn null_is_as_good_as_nothing() {
+    let flow: Flow = from_str(&with("mark", Value::Null)).expect("a flow");
+    assert_eq!(flow.mark, None);
+    let half: Flow = from_str(&with("counters", json!({"original": null}))).expect("a flow");
+    assert_eq!(half.counters, PerDirection::default());
+}

@@ -1,0 +1,179 @@
+//! Tables saved as JSON Lines, and restored.
+
+mod compare;
+mod error;
+mod read;
+mod restore;
+
+use std::io::{self, BufWriter, Write};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{RestoreError, SaveError};
+pub use restore::{Restore, Restored};
+
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::handle::Dump;
+
+/// The first line of a save. A version that has more to say here may do so.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u64,
+}
+
+impl Header {
+    const FORMAT: &str = "netfilter-conntrack flows";
+    const VERSION: u64 = 1;
+}
+
+/// The last line of a save.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Footer {
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    Complete,
+    Incomplete,
+}
+
+/// What was saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[must_use = "entries may be missing"]
+#[non_exhaustive]
+pub struct Saved {
+    /// Flows written.
+    pub flows: u64,
+    /// Entries that could not be understood, and are not in the save.
+    pub malformed: u64,
+    /// The table changed so much during the listing that entries may be missing or doubled
+    /// ([`Error::Interrupted`]).
+    pub interrupted: bool,
+}
+
+impl Saved {
+    /// Whether every entry is in the save, as its last line says too.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.malformed == 0 && !self.interrupted
+    }
+}
+
+impl Dump<'_> {
+    /// Runs the listing and writes what it lists, for [`Handle::restore`](crate::Handle::restore): a
+    /// line of JSON for each flow with everything that the kernel reports of it, between a line that
+    /// says what it is and one that says whether it is complete. The module
+    /// [`json`](crate::json#saves) describes it. Needs the feature `json`.
+    ///
+    /// Memory stays the same whatever the size of the table. Writes are gathered, and flushed in the
+    /// end. The table goes on living while it is saved; expectations are not part of it.
+    ///
+    /// ```no_run
+    /// use netfilter_conntrack::Handle;
+    /// use std::fs::File;
+    ///
+    /// let saved = Handle::open()?.dump().zone(10).save(File::create("zone10.ndjson")?)?;
+    /// println!("{} flows; complete: {}", saved.flows, saved.is_complete());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SaveError::Dump`] with what a [dump](crate::Entries) ends in, except
+    /// [`Error::Interrupted`] and [`Error::Malformed`], which [`Saved`] tells; [`SaveError::Write`].
+    /// What was written by then has no last line, and [`RestoreError::CutOff`] will say so.
+    pub fn save(self, writer: impl Write) -> Result<Saved, SaveError> {
+        write(self.entries()?, writer)
+    }
+}
+
+fn write(entries: impl Iterator<Item = Result<Flow>>, writer: impl Write) -> Result<Saved, SaveError> {
+    let mut writer = BufWriter::new(writer);
+    write_line(&mut writer, &Header { format: Header::FORMAT.to_owned(), version: Header::VERSION })?;
+    let mut saved = Saved::default();
+    for entry in entries {
+        match entry {
+            Ok(flow) => {
+                write_line(&mut writer, &flow)?;
+                saved.flows += 1;
+            }
+            Err(Error::Malformed { .. }) => saved.malformed += 1,
+            Err(Error::Interrupted(_)) => saved.interrupted = true,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let end = if saved.is_complete() { End::Complete } else { End::Incomplete };
+    write_line(&mut writer, &Footer { end })?;
+    writer.flush()?;
+    Ok(saved)
+}
+
+fn write_line(writer: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *writer, line)?;
+    writer.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tuple;
+    use crate::error::{Failure, Object, Operation};
+    use crate::wire::attr::Malformed;
+
+    fn flow() -> Flow {
+        Flow::new(Tuple::udp("10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()).unwrap())
+    }
+
+    fn failure() -> Failure {
+        Failure::new(Operation::Dump, Object::Table(None))
+    }
+
+    /// What is written of these entries, as lines, and what is said about it.
+    fn written(entries: Vec<Result<Flow>>) -> (Vec<String>, Result<Saved, SaveError>) {
+        let mut text = Vec::new();
+        let saved = write(entries.into_iter(), &mut text);
+        (String::from_utf8(text).expect("text").lines().map(str::to_owned).collect(), saved)
+    }
+
+    #[test]
+    fn a_save_says_whether_it_is_complete() {
+        let (lines, saved) = written(vec![Ok(flow()), Ok(flow())]);
+        let saved = saved.expect("saved");
+        assert_eq!((saved, saved.is_complete()), (Saved { flows: 2, ..Saved::default() }, true));
+        assert_eq!(lines.first().unwrap(), "{\"format\":\"netfilter-conntrack flows\",\"version\":1}");
+        assert_eq!(lines[1], serde_json::to_string(&flow()).unwrap());
+        assert_eq!(lines.last().unwrap(), "{\"end\":\"complete\"}");
+
+        let malformed = Malformed::new("CTA_TUPLE_ORIG", "missing");
+        let unreadable = Error::Malformed { failure: failure(), malformed };
+        for (error, expected) in [
+            (unreadable, Saved { flows: 1, malformed: 1, interrupted: false }),
+            (Error::Interrupted(failure()), Saved { flows: 1, malformed: 0, interrupted: true }),
+        ] {
+            let (lines, saved) = written(vec![Ok(flow()), Err(error)]);
+            let saved = saved.expect("saved");
+            assert_eq!((saved, saved.is_complete()), (expected, false));
+            assert_eq!(lines.last().unwrap(), "{\"end\":\"incomplete\"}");
+        }
+    }
+
+    #[test]
+    fn a_listing_that_fails_leaves_a_save_that_is_cut_off() {
+        let (lines, saved) = written(vec![Ok(flow()), Err(Error::TimedOut(failure())), Ok(flow())]);
+        assert!(matches!(saved, Err(SaveError::Dump(Error::TimedOut(_)))));
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn the_page_shows_a_save_as_it_is_written() {
+        let page = include_str!("../../docs/json.md");
+        let shown = page.split("```json\n").find(|block| block.starts_with("{\"format\"")).expect("a save");
+        let shown: Vec<&str> = shown.split("\n```").next().expect("an end").lines().collect();
+        let flow = serde_json::from_str(shown[1]).expect("a flow");
+        assert_eq!(written(vec![Ok(flow)]).0, shown);
+    }
+}

@@ -1,0 +1,52 @@
+//! The example `ndjson` as log shippers run it.
+#![cfg(feature = "json")]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Cargo builds examples beside the tests.
+fn ndjson(option: &str) -> Child {
+    let this = std::env::current_exe().expect("a path");
+    let program = this.ancestors().nth(2).expect("a folder").join("examples/ndjson");
+    let child = Command::new(program).arg(option).stdout(Stdio::piped()).spawn();
+    child.unwrap_or_else(|error| panic!("ndjson: {error}"))
+}
+
+fn ends_well(mut child: Child) -> bool {
+    child.wait().is_ok_and(|status| status.success())
+}
+
+/// A line is there as soon as its event, and a reader that goes away is no error.
+#[test]
+fn the_lines_of_ndjson_run_through_a_pipe() {
+    let mut handle = require_kernel!();
+    let mut follow = ndjson("--follow");
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    let (send, received) = mpsc::channel();
+    let reader = thread::spawn(move || send.send(lines.next())); // and goes away
+    let mut created = 0;
+    // Nobody says from when on it listens.
+    let line = loop {
+        created += 1;
+        assert!(created < 1000, "no line came");
+        handle.create(&common::numbered(created)).expect("created");
+        if let Ok(line) = received.recv_timeout(Duration::from_millis(20)) {
+            break line.expect("a line").expect("text");
+        }
+    };
+    assert!(line.starts_with("{\"event\":\"new\",\"flow\":{\"original\":{\"src\":\"10.1."), "{line}");
+    reader.join().expect("read").expect("sent");
+    handle.create(&common::numbered(0)).expect("created");
+    assert!(ends_well(follow));
+
+    // More than a pipe holds.
+    (created + 1..1500).for_each(|number| handle.create(&common::numbered(number)).expect("created"));
+    let mut dump = ndjson("--dump");
+    drop(dump.stdout.take());
+    assert!(ends_well(dump));
+}
