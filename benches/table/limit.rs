@@ -42,13 +42,12 @@ impl Raised {
             .spawn()?;
         let mut ready = String::new();
         BufReader::new(keeper.stdout.take().ok_or("no pipe")?).read_line(&mut ready)?;
-        let raised = Self { keeper };
-        match ready.is_empty() {
-            false => Ok(Some(raised)),
-            true => {
-                Err(format!("{entries} entries need an nf_conntrack_max of {wanted}; it is {limit}").into())
-            }
+        if ready.is_empty() {
+            keeper.wait()?;
+            let need = format!("{entries} entries need an nf_conntrack_max of {wanted}; it is {limit}");
+            return Err(format!("{need}, and only root outside of containers can raise it").into());
         }
+        Ok(Some(Self { keeper }))
     }
 }
 
@@ -64,12 +63,12 @@ impl Drop for Raised {
 /// The keeper: raises the limit, says so, waits until the benchmark is gone, puts it back.
 pub(crate) fn keep(words: &[String]) -> Result<()> {
     let wanted: u32 = words.first().ok_or("no limit given")?.parse()?;
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGPIPE] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: SIG_IGN is no function of this program, and no pointer is passed.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
     let before = limit()?;
-    fs::write(PATH, wanted.to_string())?;
+    fs::write(PATH, wanted.to_string()).map_err(|error| format!("{PATH}: {error}"))?;
     say(&format!("nf_conntrack_max of this machine raised from {before} to {wanted}"));
     // The benchmark may be gone already.
     let _ = writeln!(io::stdout(), "raised");

@@ -105,8 +105,11 @@ impl Report {
                 (lost as f64, "events lost".to_owned(), false)
             }
         };
-        let target = format!("{} {}", if at_least { "≥" } else { "≤" }, goal.target);
-        let met = if at_least { reached >= goal.target } else { reached <= goal.target };
+        let (sign, met) = match at_least {
+            true => ("≥", reached >= goal.target),
+            false => ("≤", reached <= goal.target),
+        };
+        let target = format!("{sign} {:.2}", goal.target);
         let met = if met { "met" } else { "missed" };
         Some(vec![format!("`{}`, {of}", goal.row), format!("{reached:.3}"), target, met.to_owned()])
     }
