@@ -29,8 +29,9 @@ fn row(row: &Measured) -> String {
         row.samples.iter().map(|sample| value(sample).to_string()).collect::<Vec<_>>().join(", ")
     };
     format!(
-        "{{\"name\": {name}, \"nanos\": [{}], \"entries\": [{}], \"peak_kib\": [{}], \"lost\": [{}]}}",
+        "{{\"name\": {name}, \"nanos\": [{}], \"cpu_nanos\": [{}], \"entries\": [{}], \"peak_kib\": [{}], \"lost\": [{}]}}",
         list(|sample| sample.nanos),
+        list(|sample| sample.cpu_nanos),
         list(|sample| sample.entries),
         list(|sample| sample.peak_kib),
         list(|sample| sample.lost),

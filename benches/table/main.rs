@@ -12,10 +12,12 @@
 //! report.
 
 mod flows;
+mod goal;
 mod job;
 mod json;
 mod limit;
 mod machine;
+mod markdown;
 mod peer;
 mod plan;
 mod report;
@@ -102,9 +104,12 @@ fn bench(options: &Options) -> Result<()> {
     if let Some(path) = &options.json {
         std::fs::write(path, report.json())?;
     }
-    match report.faults() {
-        [] => Ok(()),
-        faults => Err(faults.join("\n").into()),
+    for fault in report.faults() {
+        eprintln!("wrong: {fault}");
+    }
+    match report.faults().len() {
+        0 => Ok(()),
+        faults => Err(format!("{faults} things are not as they should be").into()),
     }
 }
 

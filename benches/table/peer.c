@@ -5,10 +5,10 @@
  *   peer create N          creates N flows one by one
  *   peer delete N          the same, then deletes them one by one; only the deletions are timed
  *   peer events N WRITER…  starts the writer, which creates and deletes N flows, and catches the
- *                          events with nfct_catch and 15 getters each; the time is that of the CPU
+ *                          events with nfct_catch and 15 getters each
  *
- * Prints the nanoseconds, the number of entries, the most memory in KiB and the events lost. Those
- * that make flows are to be started in a network namespace of their own.
+ * Prints nanoseconds of the clock and of the CPU, the number of entries, the most memory in KiB and
+ * the events lost. Those that make flows are to be started in a network namespace of their own.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,12 +39,29 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Nanoseconds of the clock and of the CPU. */
+struct watch {
+	unsigned long long clock, cpu;
+};
+
 static unsigned long long now(clockid_t clock)
 {
 	struct timespec t;
 
 	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static struct watch start(void)
+{
+	return (struct watch) { now(CLOCK_MONOTONIC), now(CLOCK_PROCESS_CPUTIME_ID) };
+}
+
+static struct watch stop(struct watch since)
+{
+	struct watch t = start();
+
+	return (struct watch) { t.clock - since.clock, t.cpu - since.cpu };
 }
 
 static unsigned long peak_kib(void)
@@ -83,15 +100,15 @@ static int on_entry(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, vo
 	return ++entries < enough ? NFCT_CB_CONTINUE : NFCT_CB_STOP;
 }
 
-static unsigned long long dump(struct nfct_handle *h)
+static struct watch dump(struct nfct_handle *h)
 {
 	uint32_t family = AF_UNSPEC;
-	unsigned long long start = now(CLOCK_MONOTONIC);
+	struct watch watch = start();
 
 	nfct_callback_register(h, NFCT_T_ALL, on_entry, NULL);
 	if (nfct_query(h, NFCT_Q_DUMP, &family) < 0)
 		die("dump");
-	return now(CLOCK_MONOTONIC) - start;
+	return stop(watch);
 }
 
 /* The flow that `numbered` in flows.rs makes of the same number. */
@@ -113,9 +130,9 @@ static struct nf_conntrack *flow(uint32_t number)
 	return ct;
 }
 
-static unsigned long long for_each(struct nfct_handle *h, int query, uint32_t count)
+static struct watch for_each(struct nfct_handle *h, int query, uint32_t count)
 {
-	unsigned long long start = now(CLOCK_MONOTONIC);
+	struct watch watch = start();
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct nf_conntrack *ct = flow(i);
@@ -125,7 +142,7 @@ static unsigned long long for_each(struct nfct_handle *h, int query, uint32_t co
 		nfct_destroy(ct);
 		entries++;
 	}
-	return now(CLOCK_MONOTONIC) - start;
+	return stop(watch);
 }
 
 static void prepare_to_listen(int fd)
@@ -143,9 +160,9 @@ static void prepare_to_listen(int fd)
 		die("close-on-exec");
 }
 
-static unsigned long long events(struct nfct_handle *h, uint32_t count, char **writer)
+static struct watch events(struct nfct_handle *h, uint32_t count, char **writer)
 {
-	unsigned long long start, took;
+	struct watch watch, took;
 	int status, silent = 0;
 	pid_t pid;
 
@@ -162,14 +179,14 @@ static unsigned long long events(struct nfct_handle *h, uint32_t count, char **w
 		execv(writer[0], writer);
 		die(writer[0]);
 	}
-	start = now(CLOCK_PROCESS_CPUTIME_ID);
+	watch = start();
 	while (entries < enough && !silent)
 		if (nfct_catch(h) < 0 && errno != ENOBUFS && errno != EINTR) {
 			silent = errno == EAGAIN;
 			if (!silent)
 				die("catch");
 		}
-	took = now(CLOCK_PROCESS_CPUTIME_ID) - start;
+	took = stop(watch);
 	lost = enough - entries;
 	if (waitpid(pid, &status, 0) < 0 || status)
 		die("the writer");
@@ -182,8 +199,8 @@ int main(int argc, char **argv)
 	uint32_t number = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	int changes = !strcmp(what, "create") || !strcmp(what, "delete");
 	int listens = !strcmp(what, "events") && argc > 3;
-	unsigned long long took;
 	struct nfct_handle *h;
+	struct watch took;
 
 	h = nfct_open(CONNTRACK, listens ? NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
 					   NF_NETLINK_CONNTRACK_DESTROY : 0);
@@ -202,7 +219,7 @@ int main(int argc, char **argv)
 	} else {
 		took = dump(h);
 	}
-	printf("%llu %lu %lu %lu\n", took, entries, peak_kib(), lost);
+	printf("%llu %llu %lu %lu %lu\n", took.clock, took.cpu, entries, peak_kib(), lost);
 	if (changes) {
 		/* Left to the kernel, the entries would be removed while the next job runs. */
 		uint32_t family = AF_UNSPEC;

@@ -1,4 +1,4 @@
-//! What is measured, and what it is held to.
+//! What is measured.
 
 use super::peer::{self, Peer};
 use super::{Result, flows, job};
@@ -7,73 +7,27 @@ use super::{Result, flows, job};
 const CHANGES: u32 = 200_000;
 
 pub(crate) const IDLE: &str = "idle handle";
-const RECEIVE: &str = "dump: receive only";
-const C_DUMP: &str = "dump: C nfct_query, 15 getters";
-const CONNTRACK_LIST: &str = "dump: conntrack -L";
-const NLINK_DUMP: &str = "dump: nlink, stream";
-const BINDINGS_DUMP: &str = "dump: netlink-bindings, iterator";
-const DUMP: &str = "dump: entries()";
-const RECEIVE_ZONE: &str = "zone of 1 %: receive only";
-const C_ZONE: &str = "zone of 1 %: C nfct_query, all read";
-const ZONE: &str = "zone of 1 %: dump().zone()";
-const C_CREATE: &str = "create: C nfct_query";
-const NLINK_CREATE: &str = "create: nlink";
-const CREATE: &str = "create: create()";
-const CREATE_MANY: &str = "create: create_many()";
-const C_DELETE: &str = "delete: C nfct_query";
-const DELETE_MANY: &str = "delete: delete_many()";
-const CONNTRACK_ZONE: &str = "empty a zone of 1/5: conntrack -D -w";
-const EMPTY_ZONE: &str = "empty a zone of 1/5: empty_zone()";
-const DELETE_MATCHING: &str = "3,000 selectors: delete_matching()";
-const RECEIVE_EVENTS: &str = "events, CPU: receive only";
-const C_EVENTS: &str = "events, CPU: C nfct_catch, 15 getters";
-const EVENTS: &str = "events, CPU: Events";
-
-/// What is asked of this crate. The numbers are for 500,000 entries.
-#[rustfmt::skip]
-pub(crate) const GOALS: &[Goal] = &[
-    Goal { row: DUMP, measure: Measure::Time(RECEIVE), target: 1.03 },
-    Goal { row: DUMP, measure: Measure::Time(C_DUMP), target: 0.76 },
-    Goal { row: DUMP, measure: Measure::Time(CONNTRACK_LIST), target: 1.0 },
-    Goal { row: DUMP, measure: Measure::Time(NLINK_DUMP), target: 1.0 },
-    Goal { row: DUMP, measure: Measure::Time(BINDINGS_DUMP), target: 1.0 },
-    Goal { row: ZONE, measure: Measure::Time(RECEIVE_ZONE), target: 1.10 },
-    Goal { row: ZONE, measure: Measure::Time(C_ZONE), target: 0.07 },
-    Goal { row: CREATE, measure: Measure::Rate(C_CREATE), target: 1.0 },
-    Goal { row: CREATE, measure: Measure::Rate(NLINK_CREATE), target: 1.0 },
-    Goal { row: CREATE_MANY, measure: Measure::Rate(C_CREATE), target: 2.0 },
-    Goal { row: DELETE_MANY, measure: Measure::Rate(C_DELETE), target: 2.4 },
-    Goal { row: EMPTY_ZONE, measure: Measure::Time(CONNTRACK_ZONE), target: 0.25 },
-    Goal { row: DELETE_MATCHING, measure: Measure::Time(DUMP), target: 1.15 },
-    Goal { row: EVENTS, measure: Measure::Time(RECEIVE_EVENTS), target: 1.08 },
-    Goal { row: EVENTS, measure: Measure::Time(C_EVENTS), target: 0.78 },
-    Goal { row: EVENTS, measure: Measure::Lost, target: 0.0 },
-    Goal { row: DELETE_MATCHING, measure: Measure::Peak, target: 10.0 },
-    Goal { row: DUMP, measure: Measure::AboveIdle, target: 4.0 },
-    Goal { row: DELETE_MATCHING, measure: Measure::AboveIdle, target: 4.0 },
-    Goal { row: CREATE_MANY, measure: Measure::AboveIdle, target: 4.0 },
-];
-
-/// One thing that is asked of one row.
-pub(crate) struct Goal {
-    pub(crate) row: &'static str,
-    pub(crate) measure: Measure,
-    pub(crate) target: f64,
-}
-
-/// What a target is about.
-pub(crate) enum Measure {
-    /// The time of the row, as a part of another row's: at most the target.
-    Time(&'static str),
-    /// The rate of the row, as a multiple of another row's: at least the target.
-    Rate(&'static str),
-    /// The most memory of the process, in MiB: at most the target.
-    Peak,
-    /// The same, above that of a process with an idle handle.
-    AboveIdle,
-    /// Events that did not arrive.
-    Lost,
-}
+pub(crate) const RECEIVE: &str = "dump: receive only";
+pub(crate) const C_DUMP: &str = "dump: C nfct_query, 15 getters";
+pub(crate) const CONNTRACK_LIST: &str = "dump: conntrack -L";
+pub(crate) const NLINK_DUMP: &str = "dump: nlink, stream";
+pub(crate) const BINDINGS_DUMP: &str = "dump: netlink-bindings, iterator";
+pub(crate) const DUMP: &str = "dump: entries()";
+pub(crate) const RECEIVE_ZONE: &str = "zone of 1 %: receive only";
+pub(crate) const C_ZONE: &str = "zone of 1 %: C nfct_query, all read";
+pub(crate) const ZONE: &str = "zone of 1 %: dump().zone()";
+pub(crate) const C_CREATE: &str = "create: C nfct_query";
+pub(crate) const NLINK_CREATE: &str = "create: nlink";
+pub(crate) const CREATE: &str = "create: create()";
+pub(crate) const CREATE_MANY: &str = "create: create_many()";
+pub(crate) const C_DELETE: &str = "delete: C nfct_query";
+pub(crate) const DELETE_MANY: &str = "delete: delete_many()";
+pub(crate) const CONNTRACK_ZONE: &str = "empty a zone of 1/5: conntrack -D -w";
+pub(crate) const EMPTY_ZONE: &str = "empty a zone of 1/5: empty_zone()";
+pub(crate) const DELETE_MATCHING: &str = "3,000 selectors: delete_matching()";
+pub(crate) const RECEIVE_EVENTS: &str = "events: receive only";
+pub(crate) const C_EVENTS: &str = "events: C nfct_catch, 15 getters";
+pub(crate) const EVENTS: &str = "events: Events";
 
 /// One job that is measured.
 pub(crate) struct Row {

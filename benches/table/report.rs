@@ -2,8 +2,10 @@
 
 use std::env;
 
+use super::goal::{self, Reached};
 use super::machine::Machine;
-use super::plan::{GOALS, Goal, IDLE, Measure, Program, Row};
+use super::markdown::print_table;
+use super::plan::{Program, Row};
 use super::run::Sample;
 
 /// All runs of all jobs.
@@ -25,13 +27,32 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Nanoseconds an entry of each run, the least first. Where there are no entries, of the whole.
-    fn per_entry(&self) -> Vec<f64> {
-        sorted(self.samples.iter().map(|sample| sample.nanos as f64 / sample.entries.max(1) as f64))
+    /// Nanoseconds an entry.
+    pub(crate) fn clock(&self) -> f64 {
+        median(&self.clocks())
     }
 
-    fn peak_mib(&self) -> f64 {
+    /// Nanoseconds of the CPU an entry.
+    pub(crate) fn cpu(&self) -> f64 {
+        median(&self.per_entry(|sample| sample.cpu_nanos))
+    }
+
+    pub(crate) fn peak_mib(&self) -> f64 {
         median(&sorted(self.samples.iter().map(|sample| sample.peak_kib as f64 / 1024.0)))
+    }
+
+    /// Events that did not arrive, in all runs.
+    pub(crate) fn lost(&self) -> u64 {
+        self.samples.iter().map(|sample| sample.lost).sum()
+    }
+
+    fn clocks(&self) -> Vec<f64> {
+        self.per_entry(|sample| sample.nanos)
+    }
+
+    /// A value of each run for one entry, the least first. Where there are no entries, for the whole.
+    fn per_entry(&self, value: fn(&Sample) -> u64) -> Vec<f64> {
+        sorted(self.samples.iter().map(|sample| value(sample) as f64 / sample.entries.max(1) as f64))
     }
 }
 
@@ -71,7 +92,7 @@ impl Report {
     }
 
     /// The samples of a job, if it was measured.
-    fn find(&self, name: &str) -> Option<&Measured> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Measured> {
         self.rows.iter().find(|row| row.name == name && !row.samples.is_empty())
     }
 
@@ -79,39 +100,10 @@ impl Report {
         println!("\n{} entries, medians of {} runs\n", self.entries, self.runs);
         let facts = self.machine.facts.iter().filter(|(_, fact)| !fact.is_empty());
         println!("{}\n", facts.map(|(name, fact)| format!("{name} {fact}")).collect::<Vec<_>>().join(", "));
-        print_table(
-            &["", "ns per entry", "from", "to", "ms", "peak MiB"],
-            self.rows.iter().map(measured_line),
-        );
+        let head = ["", "ns per entry", "from", "to", "CPU ns per entry", "ms", "peak MiB"];
+        print_table(&head, self.rows.iter().map(measured_line));
         println!();
-        let goals = GOALS.iter().filter_map(|goal| self.goal_line(goal));
-        print_table(&["", "reached", "target", ""], goals);
-    }
-
-    /// A goal, what was reached, what is the target, and whether that was met. None where one of the
-    /// jobs was not measured.
-    fn goal_line(&self, goal: &Goal) -> Option<Vec<String>> {
-        let row = self.find(goal.row)?;
-        let time = |row: &Measured| median(&row.per_entry());
-        let (reached, of, at_least) = match goal.measure {
-            Measure::Time(peer) => (time(row) / time(self.find(peer)?), format!("time of `{peer}`"), false),
-            Measure::Rate(peer) => (time(self.find(peer)?) / time(row), format!("rate of `{peer}`"), true),
-            Measure::Peak => (row.peak_mib(), "MiB at most".to_owned(), false),
-            Measure::AboveIdle => {
-                (row.peak_mib() - self.find(IDLE)?.peak_mib(), format!("MiB above `{IDLE}`"), false)
-            }
-            Measure::Lost => {
-                let lost: u64 = row.samples.iter().map(|sample| sample.lost).sum();
-                (lost as f64, "events lost".to_owned(), false)
-            }
-        };
-        let (sign, met) = match at_least {
-            true => ("≥", reached >= goal.target),
-            false => ("≤", reached <= goal.target),
-        };
-        let target = format!("{sign} {:.2}", goal.target);
-        let met = if met { "met" } else { "missed" };
-        Some(vec![format!("`{}`, {of}", goal.row), format!("{reached:.3}"), target, met.to_owned()])
+        print_table(&["", "reached", "by CPU time", "target", ""], goal::reached(self).map(reached_line));
     }
 }
 
@@ -121,14 +113,20 @@ fn measured_line(row: &Measured) -> Vec<String> {
         line.push(format!("not measured: {why}"));
         return line;
     }
-    let values = row.per_entry();
-    let (least, most) =
-        (values.first().copied().unwrap_or_default(), values.last().copied().unwrap_or_default());
+    let (clocks, whole) = (row.clocks(), |value: &f64| format!("{value:.0}"));
     let entries = row.samples.first().map_or(0, |sample| sample.entries.max(1));
-    line.extend([median(&values), least, most].map(|nanos| format!("{nanos:.0}")));
-    line.push(format!("{:.1}", median(&values) * entries as f64 / 1e6));
+    line.push(whole(&row.clock()));
+    line.extend([clocks.first(), clocks.last()].map(|value| value.map(whole).unwrap_or_default()));
+    line.push(whole(&row.cpu()));
+    line.push(format!("{:.1}", row.clock() * entries as f64 / 1e6));
     line.push(format!("{:.1}", row.peak_mib()));
     line
+}
+
+fn reached_line(goal: Reached) -> Vec<String> {
+    let by_cpu = goal.by_cpu.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
+    let met = if goal.met { "met" } else { "missed" };
+    vec![goal.what, format!("{:.3}", goal.reached), by_cpu, goal.target, met.to_owned()]
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -142,32 +140,5 @@ fn median(sorted: &[f64]) -> f64 {
     match sorted.len() {
         0 => f64::NAN,
         len => (sorted[len / 2] + sorted[(len - 1) / 2]) / 2.0,
-    }
-}
-
-/// Prints a table whose columns are as wide as what is in them; the first is flush left.
-fn print_table(head: &[&str], lines: impl Iterator<Item = Vec<String>>) {
-    let mut lines: Vec<Vec<String>> = lines.collect();
-    lines.insert(0, head.iter().map(|word| (*word).to_owned()).collect());
-    let width = |column: usize| {
-        let cells = lines.iter().filter(|line| line.len() == head.len()).map(|line| &line[column]);
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let first = lines.iter().map(|line| line[0].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> =
-        (0..head.len()).map(|column| if column == 0 { first } else { width(column) }).collect();
-    for (number, line) in lines.iter().enumerate() {
-        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 => format!("{cell:width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        println!("| {} |", cells.collect::<Vec<_>>().join(" | "));
-        if number == 0 {
-            let rule = |(column, width): (usize, &usize)| match column {
-                0 => "-".repeat(*width),
-                _ => format!("{}:", "-".repeat(width.max(&2) - 1)),
-            };
-            println!("| {} |", widths.iter().enumerate().map(rule).collect::<Vec<_>>().join(" | "));
-        }
     }
 }

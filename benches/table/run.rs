@@ -10,8 +10,10 @@ use super::{Result, job, peer};
 
 /// One run of one job.
 pub(crate) struct Sample {
-    /// What it took: of the clock, or of the CPU where the job says so.
+    /// Of the clock.
     pub(crate) nanos: u64,
+    /// Of the CPU, the process's own and the kernel's for it.
+    pub(crate) cpu_nanos: u64,
     pub(crate) entries: u64,
     /// The most memory that its process had.
     pub(crate) peak_kib: u64,
@@ -47,7 +49,9 @@ fn reported(command: &[String]) -> Result<Sample> {
     let text = String::from_utf8(output.stdout)?;
     let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>()?;
     match numbers[..] {
-        [nanos, entries, peak_kib, lost] => Ok(Sample { nanos, entries, peak_kib, lost }),
+        [nanos, cpu_nanos, entries, peak_kib, lost] => {
+            Ok(Sample { nanos, cpu_nanos, entries, peak_kib, lost })
+        }
         _ => Err(format!("{command:?} printed {text:?}").into()),
     }
 }
@@ -59,19 +63,21 @@ fn conntrack(args: &[String]) -> Result<Sample> {
         Command::new("conntrack").args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut text = String::new();
     child.stderr.take().ok_or("no pipe")?.read_to_string(&mut text)?;
-    let peak_kib = wait_for_peak(child, &text)?;
+    let usage = wait_for_usage(child, &text)?;
     let nanos = u64::try_from(start.elapsed().as_nanos())?;
     let entries = text.split(' ').zip(text.split(' ').skip(1)).find_map(|(number, word)| match word {
         "flow" => number.parse().ok(),
         _ => None,
     });
     let entries = entries.ok_or_else(|| format!("conntrack(8) said {text:?}"))?;
-    Ok(Sample { nanos, entries, peak_kib, lost: 0 })
+    // At least what this program had when it started the other: so the kernel counts.
+    let peak_kib = u64::try_from(usage.ru_maxrss)?;
+    let cpu_nanos = nanoseconds(usage.ru_utime)? + nanoseconds(usage.ru_stime)?;
+    Ok(Sample { nanos, cpu_nanos, entries, peak_kib, lost: 0 })
 }
 
-/// Waits for a process and says how much memory it had at most, in KiB; not less than this program
-/// had when it started it, for so the kernel counts.
-fn wait_for_peak(child: Child, words: &str) -> Result<u64> {
+/// Waits for a process and says what it used.
+fn wait_for_usage(child: Child, words: &str) -> Result<libc::rusage> {
     // SAFETY: rusage is a plain C struct, for which all zeroes is valid.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     let mut status = 0;
@@ -81,7 +87,11 @@ fn wait_for_peak(child: Child, words: &str) -> Result<u64> {
         return Err(io::Error::last_os_error().into());
     }
     succeeded(ExitStatus::from_raw(status), words)?;
-    Ok(usage.ru_maxrss as u64)
+    Ok(usage)
+}
+
+fn nanoseconds(time: libc::timeval) -> Result<u64> {
+    Ok(u64::try_from(time.tv_sec)? * 1_000_000_000 + u64::try_from(time.tv_usec)? * 1000)
 }
 
 fn succeeded(status: ExitStatus, what: &str) -> Result<()> {

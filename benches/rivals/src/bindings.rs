@@ -1,7 +1,6 @@
 //! The crate netlink-bindings.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use netlink_bindings::conntrack::{
     ConntrackAttrs, CounterAttrs, IterableConntrackAttrs, IterableTupleAttrs, Nfgenmsg, ProtoinfoAttrs,
@@ -9,11 +8,11 @@ use netlink_bindings::conntrack::{
 };
 use netlink_socket2::NetlinkSocket;
 
-use crate::Result;
+use crate::{Done, Result, Watch};
 
-pub(crate) fn dump() -> Result<(Duration, u64)> {
+pub(crate) fn dump() -> Result<Done> {
     let mut socket = NetlinkSocket::new();
-    let start = Instant::now();
+    let watch = Watch::start()?;
     let request = Request::new().op_get_dump(&Nfgenmsg::new());
     let mut reply = socket.request(&request)?;
     let mut entries = 0;
@@ -21,7 +20,7 @@ pub(crate) fn dump() -> Result<(Duration, u64)> {
         read(attrs)?;
         entries += 1;
     }
-    Ok((start.elapsed(), entries))
+    watch.stop(entries)
 }
 
 /// Reads what peer.c reads of an entry, in one pass over the attributes: the crate's getters begin

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nlink::netlink::netfilter::{
     ConntrackBuilder, ConntrackStatus, ConntrackTuple, IpProtocol, TcpConntrackState,
@@ -11,36 +11,36 @@ use nlink::netlink::{Connection, Netfilter};
 use tokio::runtime::{Builder, Runtime};
 use tokio_stream::StreamExt;
 
-use crate::Result;
+use crate::{Done, Result, Watch};
 
 /// All address families.
 const UNSPEC: u8 = 0;
 
-pub(crate) fn dump() -> Result<(Duration, u64)> {
+pub(crate) fn dump() -> Result<Done> {
     runtime()?.block_on(async {
         let connection = Connection::<Netfilter>::new()?;
-        let start = Instant::now();
+        let watch = Watch::start()?;
         let mut stream = connection.stream_conntrack(UNSPEC).await?;
         let mut entries = 0;
         while let Some(entry) = stream.next().await {
             black_box(&entry?);
             entries += 1;
         }
-        Ok((start.elapsed(), entries))
+        watch.stop(entries)
     })
 }
 
-pub(crate) fn create(count: u32) -> Result<(Duration, u64)> {
+pub(crate) fn create(count: u32) -> Result<Done> {
     runtime()?.block_on(async {
         let connection = Connection::<Netfilter>::new()?;
-        let start = Instant::now();
+        let watch = Watch::start()?;
         for number in 0..count {
             connection.add_conntrack(flow(number)).await?;
         }
-        let took = start.elapsed();
+        let done = watch.stop(count.into())?;
         // Left to the kernel, the entries would be removed while the next job runs.
         connection.flush_conntrack().await?;
-        Ok((took, count.into()))
+        Ok(done)
     })
 }
 

@@ -4,11 +4,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netfilter_conntrack::Handle;
 
-use super::{Done, Result, event};
+use super::{Done, Result, Watch, event};
 
 /// The subsystem ctnetlink, and in it the request for entries.
 const CTNETLINK: u16 = 1 << 8;
@@ -20,14 +20,14 @@ pub(super) fn dump(zone: Option<u16>) -> Result<Done> {
     let handle = Handle::open()?;
     let fd = handle.as_fd();
     let mut buffer = vec![0; 32 << 10];
-    let start = Instant::now();
+    let watch = Watch::start()?;
     send(fd, &request(zone))?;
     let mut entries = 0;
     loop {
         let len = receive(fd, &mut buffer)?;
         for kind in kinds(&buffer[..len]) {
             match kind == libc::NLMSG_DONE as u16 {
-                true => return Ok(Done::new(start.elapsed(), entries)),
+                true => return watch.stop(entries),
                 false => entries += 1,
             }
         }
@@ -52,7 +52,7 @@ fn request(zone: Option<u16>) -> Vec<u8> {
     request
 }
 
-/// Listens to events. The time is that of the CPU.
+/// Listens to events.
 pub(super) fn events(flows: u32) -> Result<Done> {
     let stream = event::open()?;
     let fd = stream.as_fd();

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use netfilter_conntrack::{Event, Events, Groups, Handle};
 
-use super::usage::cpu_time;
-use super::{Done, FLAG, Result, write};
+use super::{Done, FLAG, Result, Watch, write};
 
 /// The receive buffer to ask for; the same is in peer.c.
 const BUFFER: usize = 8 << 20;
@@ -20,7 +19,7 @@ pub(super) fn open() -> Result<Events> {
     Ok(Events::builder().groups(Groups::FLOWS).receive_buffer(BUFFER).open()?)
 }
 
-/// Listens with [`Events`]. The time is that of the CPU.
+/// Listens with [`Events`].
 pub(super) fn events(flows: u32) -> Result<Done> {
     let mut events = open()?;
     listen(flows, |expected| {
@@ -44,15 +43,15 @@ pub(super) fn events(flows: u32) -> Result<Done> {
     })
 }
 
-/// Starts the writer, counts with `count` what comes of it, and takes the CPU time of that.
+/// Starts the writer, and has `count` count what comes of it.
 pub(super) fn listen(flows: u32, count: impl FnOnce(u64) -> Result<u64>) -> Result<Done> {
     let mut writer = start_writer(flows)?;
     let expected = 2 * u64::from(flows);
-    let before = cpu_time()?;
-    let seen = count(expected)?;
-    let took = cpu_time()? - before;
+    let watch = Watch::start()?;
+    let mut done = watch.stop(count(expected)?)?;
+    done.lost = expected.saturating_sub(done.entries);
     match writer.wait()?.success() {
-        true => Ok(Done { took, entries: seen, lost: expected.saturating_sub(seen) }),
+        true => Ok(done),
         false => Err("the writer failed".into()),
     }
 }
@@ -66,8 +65,7 @@ fn start_writer(flows: u32) -> Result<Child> {
 /// Creates flows and deletes them, as fast as that can be done.
 pub(super) fn churn(flows: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
-    let start = Instant::now();
+    let watch = Watch::start()?;
     let keys = write::create_for_keys(&mut handle, flows)?;
-    let deleted = write::delete(&mut handle, keys)?;
-    Ok(Done::new(start.elapsed(), deleted))
+    watch.stop(write::delete(&mut handle, keys)?)
 }

@@ -3,35 +3,18 @@
 mod bare;
 mod event;
 mod read;
-mod usage;
+mod watch;
 mod write;
-
-use std::time::Duration;
 
 use netfilter_conntrack::Handle;
 
+use self::watch::{Done, Watch};
 use super::{Result, flows};
 
 /// Tells the program to do one job.
 pub(crate) const FLAG: &str = "--job";
 
-/// What a job has done.
-struct Done {
-    /// Time of the clock, or of the CPU for events.
-    took: Duration,
-    entries: u64,
-    /// Events that did not arrive.
-    lost: u64,
-}
-
-impl Done {
-    fn new(took: Duration, entries: u64) -> Self {
-        Self { took, entries, lost: 0 }
-    }
-}
-
-/// Runs the job that the words name and prints what it took: nanoseconds, entries, the most memory of
-/// the process in KiB, and events lost.
+/// Runs the job that the words name, and prints what it took.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let (name, numbers) = words.split_first().ok_or("no job named")?;
     let numbers = numbers.iter().map(|word| word.parse()).collect::<Result<Vec<u32>, _>>()?;
@@ -57,17 +40,17 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         "refill-hosts" => fill(count()?, flows::hit(count()?))?,
         other => return Err(format!("no such job: {other}").into()),
     };
-    println!("{} {} {} {}", done.took.as_nanos(), done.entries, usage::peak_kib()?, done.lost);
-    Ok(())
+    done.print()
 }
 
 /// Adds flows with these numbers to the common table, which has so many entries then.
 fn fill(entries: u32, numbers: impl Iterator<Item = u32>) -> Result<Done> {
     std::fs::write("/proc/sys/net/netfilter/nf_conntrack_acct", "1")?;
+    let watch = Watch::start()?;
     let mut handle = Handle::open()?;
     flows::add(&mut handle, numbers)?;
     match handle.usage()?.entries {
-        found if found == entries => Ok(Done::new(Duration::ZERO, entries.into())),
+        found if found == entries => watch.stop(entries.into()),
         found => Err(format!("the table has {found} entries instead of {entries}").into()),
     }
 }

@@ -1,40 +1,37 @@
 //! Changing the table.
 
-use std::time::Instant;
-
 use netfilter_conntrack::{Handle, Key};
 
-use super::{Done, Result};
+use super::{Done, Result, Watch};
 use crate::flows::{self, numbered};
 
 pub(super) fn create(count: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
-    let start = Instant::now();
+    let watch = Watch::start()?;
     for number in 0..count {
         handle.create(&numbered(number))?;
     }
-    let took = start.elapsed();
+    let done = watch.stop(count.into())?;
     tidy(&mut handle)?;
-    Ok(Done::new(took, count.into()))
+    Ok(done)
 }
 
 pub(super) fn create_many(count: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
-    let start = Instant::now();
+    let watch = Watch::start()?;
     for (_, verdict) in handle.create_many((0..count).map(numbered)) {
         verdict?;
     }
-    let took = start.elapsed();
+    let done = watch.stop(count.into())?;
     tidy(&mut handle)?;
-    Ok(Done::new(took, count.into()))
+    Ok(done)
 }
 
 pub(super) fn delete_many(count: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
     let keys = create_for_keys(&mut handle, count)?;
-    let start = Instant::now();
-    let deleted = delete(&mut handle, keys)?;
-    Ok(Done::new(start.elapsed(), deleted))
+    let watch = Watch::start()?;
+    watch.stop(delete(&mut handle, keys)?)
 }
 
 /// Creates flows and reads their keys, ids included.
@@ -60,12 +57,12 @@ pub(super) fn delete(handle: &mut Handle, keys: Vec<Key>) -> Result<u64> {
 pub(super) fn delete_matching(entries: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
     let selectors = flows::selectors(entries);
-    let start = Instant::now();
+    let watch = Watch::start()?;
     let outcome = handle.delete_matching(selectors).run()?;
-    let took = start.elapsed();
+    let done = watch.stop(entries.into())?;
     let expected = flows::hit(entries).count() as u64;
     match outcome.is_complete() && outcome.done == expected {
-        true => Ok(Done::new(took, entries.into())),
+        true => Ok(done),
         false => Err(format!("{expected} entries should have been deleted: {outcome:?}").into()),
     }
 }
@@ -73,11 +70,11 @@ pub(super) fn delete_matching(entries: u32) -> Result<Done> {
 /// Empties the large zone of the common table.
 pub(super) fn empty_zone() -> Result<Done> {
     let mut handle = Handle::open()?;
-    let start = Instant::now();
+    let watch = Watch::start()?;
     let outcome = handle.empty_zone(flows::LARGE_ZONE)?;
-    let took = start.elapsed();
+    let done = watch.stop(outcome.deleted.len() as u64)?;
     match outcome.is_complete() {
-        true => Ok(Done::new(took, outcome.deleted.len() as u64)),
+        true => Ok(done),
         false => Err(format!("not all deleted: {} failed", outcome.failed.len()).into()),
     }
 }
