@@ -35,6 +35,7 @@ cmd_bench() {
 # with each of the others, and how large a program is.
 cmd_cost() {
     need_to_build
+    need strip
     # Downloads are not timed.
     cargo fetch --quiet --locked
     local features feature sizes

@@ -100,10 +100,13 @@ impl Report {
         println!("\n{} entries, medians of {} runs\n", self.entries, self.runs);
         let facts = self.machine.facts.iter().filter(|(_, fact)| !fact.is_empty());
         println!("{}\n", facts.map(|(name, fact)| format!("{name} {fact}")).collect::<Vec<_>>().join(", "));
-        let head = ["", "ns per entry", "from", "to", "CPU ns per entry", "ms", "peak MiB"];
+        let head = ["job", "ns per entry", "from", "to", "CPU ns per entry", "ms", "peak MiB"];
         print_table(&head, self.rows.iter().map(measured_line));
         println!();
-        print_table(&["", "reached", "by CPU time", "target", ""], goal::reached(self).map(reached_line));
+        print_table(
+            &["this crate, held to", "reached", "by CPU time", "target", ""],
+            goal::reached(self).map(reached_line),
+        );
     }
 }
 
