@@ -3,7 +3,7 @@
 use super::peer::{self, Peer};
 use super::{Result, flows, job};
 
-/// How many flows are created and deleted at most: rates do not depend on the number.
+/// How many flows are created and deleted at most: enough for a steady rate.
 const CHANGES: u32 = 200_000;
 
 pub(crate) const IDLE: &str = "idle handle";
