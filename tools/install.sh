@@ -55,6 +55,7 @@ packages_with() {
         conntrack) echo "conntrack : conntrack-tools" ;;
         debian-keys) echo "debian-archive-keyring : debian-keyring" ;;
         shellcheck) echo "shellcheck : ShellCheck" ;;
+        strip) echo "binutils : binutils" ;;
         valgrind) echo "valgrind : valgrind" ;;
         *) die "no package is known for $1" ;;
     esac

@@ -1,36 +1,54 @@
-//! How fast the table is read and changed, beside the C library and the bare socket.
+//! How fast the table is read, changed and watched, and in how much memory, beside the C library,
+//! conntrack(8), other crates and the bare socket.
 //!
 //! ```text
-//! cargo bench --bench table -- [--entries N] [--runs R] [--json FILE]
+//! ./dev bench [--entries N] [--runs R] [--json FILE]
 //! ```
 //!
-//! Everything runs in one network namespace of its own, each job as a process of its own, and the
-//! jobs take turns, so that what the machine does meanwhile hits all of them alike. Printed are
-//! medians, as nanoseconds an entry, their ratios to the peer, and the peak memory of each process.
+//! Everything runs in network namespaces of its own, each job as a process of its own, and the jobs
+//! take turns, so that what the machine does meanwhile hits all of them alike. Printed are medians,
+//! their ratios to the peers beside the targets, and the peak memory of each process. A job that
+//! comes to another number of entries than it should ends the program with an error, after the
+//! report.
 
+mod flows;
+mod goal;
 mod job;
+mod json;
+mod limit;
+mod machine;
+mod markdown;
+mod peer;
+mod plan;
 mod report;
+mod run;
 
 #[path = "../../examples/support/mod.rs"]
 mod support;
 
 use std::env;
 use std::error::Error;
+use std::io;
 use std::path::PathBuf;
-use std::process::Command;
 
-use netfilter_conntrack::Handle;
-use report::{Report, Sample};
+use limit::Raised;
+use machine::Machine;
+use plan::{Plan, Row};
+use report::Report;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 fn main() -> Result<()> {
-    let mut args = env::args().skip(1).peekable();
-    if args.peek().is_some_and(|arg| arg == "--job") {
-        return job::run(&args.skip(1).collect::<Vec<_>>());
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some(job::FLAG) => return job::run(&args[1..]),
+        Some(limit::FLAG) => return limit::keep(&args[1..]),
+        _ => {}
     }
-    let options = Options::from_args(args)?;
-    support::in_own_namespace()?;
+    let options = Options::from_args(args.into_iter())?;
+    // Only possible out here: the limit is the machine's.
+    let _raised = Raised::to_hold(options.entries)?;
+    in_own_namespace()?;
     bench(&options)
 }
 
@@ -55,90 +73,61 @@ impl Options {
             }
         }
         match options.entries {
-            100.. if options.runs > 0 => Ok(options),
-            _ => Err("at least 100 entries and one run".into()),
+            100..=1_000_000 if options.runs > 0 => Ok(options),
+            _ => Err("from 100 to 1,000,000 entries, and one run at least".into()),
         }
     }
 }
 
-/// What is measured: a name, a command of this program or of the C one, and the peer it is held to.
-struct Measured {
-    name: &'static str,
-    command: Vec<String>,
-    peer: Option<&'static str>,
+/// Moves this process to a new network namespace, or, without the rights for that, starts the program
+/// again in one that has a user namespace around it.
+fn in_own_namespace() -> Result<()> {
+    // SAFETY: unshare(2) takes no pointers; this process has one thread.
+    match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ if io::Error::last_os_error().kind() == io::ErrorKind::PermissionDenied => {
+            support::in_own_namespace()
+        }
+        _ => Err(io::Error::last_os_error().into()),
+    }
 }
 
 fn bench(options: &Options) -> Result<()> {
-    let limit = Handle::open()?.usage()?.limit.unwrap_or(u32::MAX);
-    if options.entries >= limit {
-        return Err(
-            format!("{} entries, but nf_conntrack_max is {limit}: raise it first", options.entries).into()
-        );
-    }
-    job::fill(&mut Handle::open()?, options.entries)?;
-    let jobs = jobs(options.entries)?;
-    let mut report = Report::default();
-    for run in 0..options.runs {
-        eprintln!("run {} of {}", run + 1, options.runs);
-        for job in &jobs {
-            report.add(job.name, measure(&job.command)?);
-        }
-    }
-    let peers = jobs.iter().filter_map(|job| Some((job.name, job.peer?)));
-    report.print(options.entries, peers.collect());
+    let plan = Plan::new(options.entries)?;
+    let mut report = Report::new(options.entries, options.runs, Machine::look());
+    eprintln!("jobs with tables of their own");
+    take_turns(&plan.own_tables, options.runs, &mut report)?;
+    eprintln!("jobs on one table of {} entries", options.entries);
+    run::prepare(&format!("fill {}", options.entries))?;
+    take_turns(&plan.one_table, options.runs, &mut report)?;
+    report.print();
     if let Some(path) = &options.json {
         std::fs::write(path, report.json())?;
     }
+    for fault in report.faults() {
+        eprintln!("wrong: {fault}");
+    }
+    match report.faults().len() {
+        0 => Ok(()),
+        faults => Err(format!("{faults} things are not as they should be").into()),
+    }
+}
+
+/// Runs each job in turn, so many times; every other time in opposite order, so that no job always
+/// has the same one before it.
+fn take_turns(rows: &[Row], runs: usize, report: &mut Report) -> Result<()> {
+    for row in rows {
+        report.expect(row);
+    }
+    for run in 0..runs {
+        eprintln!("  run {} of {runs}", run + 1);
+        let forth = rows.iter();
+        let order: Vec<&Row> = if run % 2 == 0 { forth.collect() } else { forth.rev().collect() };
+        for row in order {
+            if let Some(sample) = run::measure(row)? {
+                report.add(row, sample);
+            }
+        }
+    }
     Ok(())
-}
-
-fn jobs(entries: u32) -> Result<Vec<Measured>> {
-    let own = env::current_exe()?.to_string_lossy().into_owned();
-    let peer = job::compile_peer()?.to_string_lossy().into_owned();
-    let ours = |words: &str| words_of(&[&own, "--job"], words);
-    let c = |words: &str| words_of(&[&peer], words);
-    let measured = |name, command, peer| Measured { name, command, peer };
-    let zone = job::ZONE;
-    Ok(vec![
-        measured("dump: receive only", ours("receive"), None),
-        measured("dump: C nfct_query, 15 getters", c("dump"), None),
-        measured("dump: entries()", ours("dump"), Some("dump: receive only")),
-        measured("zone of 1 %: receive only", ours(&format!("receive {zone}")), None),
-        measured("zone of 1 %: entries()", ours(&format!("dump {zone}")), Some("zone of 1 %: receive only")),
-        measured("zone of 1 %: C, full dump", c(&format!("dump-zone {zone}")), None),
-        measured("create: C nfct_query", c(&format!("create {entries}")), None),
-        measured("create: create()", ours(&format!("create {entries}")), Some("create: C nfct_query")),
-        measured(
-            "create: create_many()",
-            ours(&format!("create-many {entries}")),
-            Some("create: C nfct_query"),
-        ),
-        measured("delete: C nfct_query", c(&format!("delete {entries}")), None),
-        measured(
-            "delete: delete_many()",
-            ours(&format!("delete-many {entries}")),
-            Some("delete: C nfct_query"),
-        ),
-        measured("empty a zone of 1/5", ours(&format!("empty-zone {entries}")), None),
-    ])
-}
-
-fn words_of(program: &[&str], words: &str) -> Vec<String> {
-    program.iter().copied().chain(words.split(' ')).map(String::from).collect()
-}
-
-/// Runs a job in a process of its own, which prints its nanoseconds and its number of entries.
-fn measure(command: &[String]) -> Result<Sample> {
-    let (program, args) = command.split_first().ok_or("no command")?;
-    let mut child = Command::new(program).args(args).stdout(std::process::Stdio::piped()).spawn()?;
-    let mut text = String::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        std::io::Read::read_to_string(&mut stdout, &mut text)?;
-    }
-    let peak_kib = job::wait_for_peak(child)?;
-    let mut numbers = text.split_whitespace().map(str::parse::<u64>);
-    match (numbers.next(), numbers.next()) {
-        (Some(nanos), Some(entries)) => Ok(Sample { nanos: nanos?, entries: entries?, peak_kib }),
-        _ => Err(format!("{command:?} printed {text:?}").into()),
-    }
 }

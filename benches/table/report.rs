@@ -1,79 +1,147 @@
-//! Medians and ratios.
+//! Medians, ratios and targets, as tables in Markdown.
 
-use std::fmt::Write;
+use std::env;
 
-/// One run of one job.
-pub(crate) struct Sample {
-    pub(crate) nanos: u64,
-    pub(crate) entries: u64,
-    pub(crate) peak_kib: u64,
-}
+use super::goal::{self, Reached};
+use super::machine::Machine;
+use super::markdown::print_table;
+use super::plan::{Program, Row};
+use super::run::Sample;
 
-impl Sample {
-    fn per_entry(&self) -> f64 {
-        self.nanos as f64 / self.entries.max(1) as f64
-    }
-}
-
-/// All runs of all jobs, in the order they came.
-#[derive(Default)]
+/// All runs of all jobs.
 pub(crate) struct Report {
-    rows: Vec<(&'static str, Vec<Sample>)>,
+    pub(crate) entries: u32,
+    pub(crate) runs: usize,
+    pub(crate) machine: Machine,
+    pub(crate) rows: Vec<Measured>,
+    /// What should not be.
+    faults: Vec<String>,
+}
+
+/// A job and its samples, in the order they came.
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    pub(crate) samples: Vec<Sample>,
+    /// Why there are none.
+    pub(crate) missing: Option<String>,
+}
+
+impl Measured {
+    /// Nanoseconds an entry.
+    pub(crate) fn clock(&self) -> f64 {
+        median(&self.clocks())
+    }
+
+    /// Nanoseconds of the CPU an entry.
+    pub(crate) fn cpu(&self) -> f64 {
+        median(&self.per_entry(|sample| sample.cpu_nanos))
+    }
+
+    pub(crate) fn peak_mib(&self) -> f64 {
+        median(&sorted(self.samples.iter().map(|sample| sample.peak_kib as f64 / 1024.0)))
+    }
+
+    /// Events that did not arrive, in all runs.
+    pub(crate) fn lost(&self) -> u64 {
+        self.samples.iter().map(|sample| sample.lost).sum()
+    }
+
+    fn clocks(&self) -> Vec<f64> {
+        self.per_entry(|sample| sample.nanos)
+    }
+
+    /// A value of each run for one entry, the least first. Where there are no entries, for the whole.
+    fn per_entry(&self, value: fn(&Sample) -> u64) -> Vec<f64> {
+        sorted(self.samples.iter().map(|sample| value(sample) as f64 / sample.entries.max(1) as f64))
+    }
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, name: &'static str, sample: Sample) {
-        match self.rows.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, samples)) => samples.push(sample),
-            None => self.rows.push((name, vec![sample])),
+    pub(crate) fn new(entries: u32, runs: usize, machine: Machine) -> Self {
+        Self { entries, runs, machine, rows: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Makes room for a job. One that cannot be measured is a fault in continuous integration, where
+    /// everything has to be there.
+    pub(crate) fn expect(&mut self, row: &Row) {
+        let missing = match &row.program {
+            Program::Missing(why) => Some(why.clone()),
+            _ => None,
+        };
+        if let (Some(why), Some(_)) = (&missing, env::var_os("CI")) {
+            self.faults.push(format!("{}: {why}", row.name));
+        }
+        self.rows.push(Measured { name: row.name, samples: Vec::new(), missing });
+    }
+
+    /// Takes what a job came to. Each must come to the entries that are there; a peer that does less
+    /// is no peer.
+    pub(crate) fn add(&mut self, row: &Row, sample: Sample) {
+        if sample.lost != 0 {
+            self.faults.push(format!("{}: {} events lost", row.name, sample.lost));
+        } else if sample.entries != row.entries {
+            self.faults.push(format!("{}: {} entries, not {}", row.name, sample.entries, row.entries));
+        }
+        if let Some(measured) = self.rows.iter_mut().find(|measured| measured.name == row.name) {
+            measured.samples.push(sample);
         }
     }
 
-    fn median(&self, name: &str) -> f64 {
-        let samples = self.rows.iter().find(|(known, _)| *known == name);
-        let mut values: Vec<f64> =
-            samples.into_iter().flat_map(|(_, all)| all).map(Sample::per_entry).collect();
-        values.sort_by(f64::total_cmp);
-        match values.len() {
-            0 => f64::NAN,
-            len => (values[len / 2] + values[(len - 1) / 2]) / 2.0,
-        }
+    pub(crate) fn faults(&self) -> &[String] {
+        &self.faults
     }
 
-    pub(crate) fn print(&self, entries: u32, peers: Vec<(&str, &str)>) {
-        println!(
-            "\n{entries} entries, medians of {} runs",
-            self.rows.first().map_or(0, |(_, all)| all.len())
+    /// The samples of a job, if it was measured.
+    pub(crate) fn find(&self, name: &str) -> Option<&Measured> {
+        self.rows.iter().find(|row| row.name == name && !row.samples.is_empty())
+    }
+
+    pub(crate) fn print(&self) {
+        println!("\n{} entries, medians of {} runs\n", self.entries, self.runs);
+        let facts = self.machine.facts.iter().filter(|(_, fact)| !fact.is_empty());
+        println!("{}\n", facts.map(|(name, fact)| format!("{name} {fact}")).collect::<Vec<_>>().join(", "));
+        let head = ["job", "ns per entry", "from", "to", "CPU ns per entry", "ms", "peak MiB"];
+        print_table(&head, self.rows.iter().map(measured_line));
+        println!();
+        print_table(
+            &["this crate, held to", "reached", "by CPU time", "target", ""],
+            goal::reached(self).map(reached_line),
         );
-        println!("{:34} {:>10} {:>12} {:>10}  ratio to peer", "", "ns/entry", "total ms", "peak KiB");
-        for (name, samples) in &self.rows {
-            let median = self.median(name);
-            let count = samples.first().map_or(0, |sample| sample.entries);
-            let peak = samples.iter().map(|sample| sample.peak_kib).max().unwrap_or(0);
-            let ratio = peers
-                .iter()
-                .find(|(of, _)| of == name)
-                .map_or(String::new(), |(_, peer)| format!("{:.3} × {peer}", median / self.median(peer)));
-            println!("{name:34} {median:>10.0} {:>12.1} {peak:>10}  {ratio}", median * count as f64 / 1e6);
-        }
     }
+}
 
-    /// Every sample, for other programs.
-    pub(crate) fn json(&self) -> String {
-        let mut text = String::from("[");
-        for (position, (name, samples)) in self.rows.iter().enumerate() {
-            let comma = if position == 0 { "" } else { "," };
-            let list = |value: fn(&Sample) -> u64| {
-                samples.iter().map(|sample| value(sample).to_string()).collect::<Vec<_>>().join(",")
-            };
-            let _ = write!(
-                text,
-                "{comma}\n  {{\"name\": {name:?}, \"entries\": {}, \"nanos\": [{}], \"peak_kib\": [{}]}}",
-                samples.first().map_or(0, |sample| sample.entries),
-                list(|sample| sample.nanos),
-                list(|sample| sample.peak_kib),
-            );
-        }
-        text + "\n]\n"
+fn measured_line(row: &Measured) -> Vec<String> {
+    let mut line = vec![row.name.to_owned()];
+    if let Some(why) = &row.missing {
+        line.push(format!("not measured: {why}"));
+        return line;
+    }
+    let (clocks, whole) = (row.clocks(), |value: &f64| format!("{value:.0}"));
+    let entries = row.samples.first().map_or(0, |sample| sample.entries.max(1));
+    line.push(whole(&row.clock()));
+    line.extend([clocks.first(), clocks.last()].map(|value| value.map(whole).unwrap_or_default()));
+    line.push(whole(&row.cpu()));
+    line.push(format!("{:.1}", row.clock() * entries as f64 / 1e6));
+    line.push(format!("{:.1}", row.peak_mib()));
+    line
+}
+
+fn reached_line(goal: Reached) -> Vec<String> {
+    let by_cpu = goal.by_cpu.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
+    let met = if goal.met { "met" } else { "missed" };
+    vec![goal.what, format!("{:.3}", goal.reached), by_cpu, goal.target, met.to_owned()]
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The middle of values in order.
+fn median(sorted: &[f64]) -> f64 {
+    match sorted.len() {
+        0 => f64::NAN,
+        len => (sorted[len / 2] + sorted[(len - 1) / 2]) / 2.0,
     }
 }

@@ -1,0 +1,33 @@
+//! What other crates take for work that the benchmark measures, each as its documentation has it.
+//!
+//! ```text
+//! rivals nlink-dump        lists the table with nlink's stream
+//! rivals nlink-create N    creates N flows with nlink, one by one
+//! rivals bindings-dump     lists the table with the iterator of netlink-bindings
+//! ```
+//!
+//! Prints what it took as the jobs of the benchmark do.
+
+mod bindings;
+mod nlink;
+#[path = "../../table/job/watch.rs"]
+mod watch;
+
+use std::env;
+use std::error::Error;
+
+use watch::{Done, Watch};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["nlink-dump"] => nlink::dump()?,
+        ["nlink-create", count] => nlink::create(count.parse()?)?,
+        ["bindings-dump"] => bindings::dump()?,
+        _ => return Err("usage: rivals nlink-dump | nlink-create N | bindings-dump".into()),
+    };
+    done.print()
+}

@@ -1,0 +1,60 @@
+//! What a job took, and how it tells. The rivals use it too.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::Result;
+
+/// A watch that runs.
+pub(super) struct Watch {
+    clock: Instant,
+    cpu: Duration,
+}
+
+impl Watch {
+    pub(super) fn start() -> Result<Self> {
+        Ok(Self { cpu: cpu_time()?, clock: Instant::now() })
+    }
+
+    /// The job is done, and came to so many entries.
+    pub(super) fn stop(self, entries: u64) -> Result<Done> {
+        let clock = self.clock.elapsed();
+        Ok(Done { clock, cpu: cpu_time()? - self.cpu, entries, lost: 0 })
+    }
+}
+
+/// What a job has done, and took for it.
+pub(super) struct Done {
+    clock: Duration,
+    /// Of this process, its own and the kernel's for it.
+    cpu: Duration,
+    pub(super) entries: u64,
+    /// Events that did not arrive.
+    pub(super) lost: u64,
+}
+
+impl Done {
+    /// Prints nanoseconds of the clock and of the CPU, entries, the most memory of the process in
+    /// KiB, and events lost.
+    pub(super) fn print(&self) -> Result<()> {
+        let (clock, cpu) = (self.clock.as_nanos(), self.cpu.as_nanos());
+        println!("{clock} {cpu} {} {} {}", self.entries, peak_kib()?, self.lost);
+        Ok(())
+    }
+}
+
+/// The most memory of this process that was resident at once.
+fn peak_kib() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    Ok(line.ok_or("no VmHWM")?.trim().trim_end_matches(" kB").parse()?)
+}
+
+fn cpu_time() -> Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec.
+    match unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) } {
+        0 => Ok(Duration::new(time.tv_sec.try_into()?, time.tv_nsec.try_into()?)),
+        _ => Err(io::Error::last_os_error().into()),
+    }
+}

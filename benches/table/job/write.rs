@@ -1,0 +1,95 @@
+//! Changing the table.
+
+use netfilter_conntrack::{Handle, Key};
+
+use super::{Done, Result, Watch};
+use crate::flows::{self, numbered};
+
+pub(super) fn create(count: u32) -> Result<Done> {
+    let mut handle = Handle::open()?;
+    let watch = Watch::start()?;
+    for number in 0..count {
+        handle.create(&numbered(number))?;
+    }
+    let done = watch.stop(count.into())?;
+    tidy(&mut handle)?;
+    Ok(done)
+}
+
+pub(super) fn create_many(count: u32) -> Result<Done> {
+    let mut handle = Handle::open()?;
+    let watch = Watch::start()?;
+    for (_, verdict) in handle.create_many((0..count).map(numbered)) {
+        verdict?;
+    }
+    let done = watch.stop(count.into())?;
+    tidy(&mut handle)?;
+    Ok(done)
+}
+
+pub(super) fn delete_many(count: u32) -> Result<Done> {
+    let mut handle = Handle::open()?;
+    let keys = create_for_keys(&mut handle, count)?;
+    let watch = Watch::start()?;
+    watch.stop(delete(&mut handle, keys)?)
+}
+
+/// Creates flows and reads their keys, ids included.
+pub(super) fn create_for_keys(handle: &mut Handle, count: u32) -> Result<Vec<Key>> {
+    for (_, verdict) in handle.create_many((0..count).map(numbered)) {
+        verdict?;
+    }
+    let flows = handle.dump().entries()?;
+    Ok(flows.map(|flow| flow.map(|flow| flow.key())).collect::<Result<_, _>>()?)
+}
+
+pub(super) fn delete(handle: &mut Handle, keys: Vec<Key>) -> Result<u64> {
+    let mut deleted = 0;
+    for (_, verdict) in handle.delete_many(keys) {
+        verdict?;
+        deleted += 1;
+    }
+    Ok(deleted)
+}
+
+/// Holds thousands of selectors against the common table, of which they hit one entry in a hundred.
+/// The entries are those that were looked at: all.
+pub(super) fn delete_matching(entries: u32) -> Result<Done> {
+    let mut handle = Handle::open()?;
+    let selectors = flows::selectors(entries);
+    let watch = Watch::start()?;
+    let outcome = handle.delete_matching(selectors).run()?;
+    let done = watch.stop(entries.into())?;
+    let expected = flows::hit(entries).count() as u64;
+    match outcome.is_complete() && outcome.done == expected {
+        true => Ok(done),
+        false => Err(format!("{expected} entries should have been deleted: {outcome:?}").into()),
+    }
+}
+
+/// Empties the large zone of the common table.
+pub(super) fn empty_zone() -> Result<Done> {
+    let mut handle = Handle::open()?;
+    let watch = Watch::start()?;
+    let outcome = handle.empty_zone(flows::LARGE_ZONE)?;
+    let done = watch.stop(outcome.deleted.len() as u64)?;
+    match outcome.is_complete() {
+        true => Ok(done),
+        false => Err(format!("not all deleted: {} failed", outcome.failed.len()).into()),
+    }
+}
+
+/// Whoever emptied the large zone: nothing may be in it, and nothing gone with it.
+pub(super) fn check_zone_is_empty() -> Result<()> {
+    let mut handle = Handle::open()?;
+    match handle.dump().zone(flows::LARGE_ZONE).entries()?.count() {
+        0 => Ok(()),
+        left => Err(format!("{left} entries are left in a zone that was emptied").into()),
+    }
+}
+
+/// Empties the table of a namespace that is about to go: the kernel would do it in the background,
+/// where it slows the next job.
+fn tidy(handle: &mut Handle) -> Result<()> {
+    Ok(handle.flush()?)
+}

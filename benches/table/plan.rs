@@ -1,0 +1,166 @@
+//! What is measured.
+
+use super::peer::{self, Peer};
+use super::{Result, flows, job};
+
+/// How many flows are created and deleted at most: enough for a steady rate.
+const CHANGES: u32 = 200_000;
+
+pub(crate) const IDLE: &str = "idle handle";
+pub(crate) const RECEIVE: &str = "dump: receive only";
+pub(crate) const C_DUMP: &str = "dump: C nfct_query, 15 getters";
+pub(crate) const CONNTRACK_LIST: &str = "dump: conntrack -L";
+pub(crate) const NLINK_DUMP: &str = "dump: nlink, stream";
+pub(crate) const BINDINGS_DUMP: &str = "dump: netlink-bindings, iterator";
+pub(crate) const DUMP: &str = "dump: entries()";
+pub(crate) const RECEIVE_ZONE: &str = "zone of 1 %: receive only";
+pub(crate) const C_ZONE: &str = "zone of 1 %: C nfct_query, all read";
+pub(crate) const ZONE: &str = "zone of 1 %: dump().zone()";
+pub(crate) const C_CREATE: &str = "create: C nfct_query";
+pub(crate) const NLINK_CREATE: &str = "create: nlink";
+pub(crate) const CREATE: &str = "create: create()";
+pub(crate) const CREATE_MANY: &str = "create: create_many()";
+pub(crate) const C_DELETE: &str = "delete: C nfct_query";
+pub(crate) const DELETE_MANY: &str = "delete: delete_many()";
+pub(crate) const CONNTRACK_ZONE: &str = "empty a zone of 1/5: conntrack -D -w";
+pub(crate) const EMPTY_ZONE: &str = "empty a zone of 1/5: empty_zone()";
+pub(crate) const DELETE_MATCHING: &str = "3,000 selectors: delete_matching()";
+pub(crate) const RECEIVE_EVENTS: &str = "events: receive only";
+pub(crate) const C_EVENTS: &str = "events: C nfct_catch, 15 getters";
+pub(crate) const EVENTS: &str = "events: Events";
+
+/// One job that is measured.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    /// How many entries it must come to.
+    pub(crate) entries: u64,
+    /// A job of this program that puts the common table right again.
+    pub(crate) after: Option<String>,
+}
+
+pub(crate) enum Program {
+    /// A command that prints its own numbers.
+    Reporting(Vec<String>),
+    /// conntrack(8) with these arguments.
+    Conntrack(Vec<String>),
+    /// Why there is none.
+    Missing(String),
+}
+
+/// Everything that is measured.
+pub(crate) struct Plan {
+    /// Jobs that have a table each, in a namespace of their own, while there is no other.
+    pub(crate) own_tables: Vec<Row>,
+    /// Jobs on the table of this process's namespace, which has all the entries.
+    pub(crate) one_table: Vec<Row>,
+}
+
+impl Plan {
+    pub(crate) fn new(entries: u32) -> Result<Self> {
+        let programs = Programs {
+            own: peer::own()?,
+            c: peer::c_library()?,
+            conntrack: peer::conntrack(),
+            rivals: peer::rivals(),
+        };
+        Ok(Self {
+            own_tables: programs.own_tables(entries.min(CHANGES)),
+            one_table: programs.one_table(entries),
+        })
+    }
+}
+
+struct Programs {
+    own: String,
+    c: String,
+    conntrack: Peer,
+    rivals: Peer,
+}
+
+impl Programs {
+    fn own_tables(&self, count: u32) -> Vec<Row> {
+        let entries = u64::from(count);
+        let ours = |name, job: &str| row(name, elsewhere(&self.ours(&format!("{job} {count}"))), entries);
+        let c =
+            |name, job: &str| row(name, elsewhere(&[self.c.clone(), job.into(), count.to_string()]), entries);
+        let events = |row: Row| Row { entries: 2 * entries, ..row };
+        let mut c_events = vec![self.c.clone(), "events".to_owned(), count.to_string()];
+        c_events.extend(self.ours(&format!("churn {count}")));
+        vec![
+            row(IDLE, Program::Reporting(self.ours("idle")), 0),
+            c(C_CREATE, "create"),
+            row(NLINK_CREATE, self.rival(&format!("nlink-create {count}"), elsewhere), entries),
+            ours(CREATE, "create"),
+            ours(CREATE_MANY, "create-many"),
+            c(C_DELETE, "delete"),
+            ours(DELETE_MANY, "delete-many"),
+            events(ours(RECEIVE_EVENTS, "receive-events")),
+            row(C_EVENTS, elsewhere(&c_events), 2 * entries),
+            events(ours(EVENTS, "events")),
+        ]
+    }
+
+    fn one_table(&self, entries: u32) -> Vec<Row> {
+        let all = u64::from(entries);
+        let (zone, large) = (flows::ZONE, flows::LARGE_ZONE);
+        let in_zone = |zone| flows::in_zone(zone, entries).count() as u64;
+        let ours = |name, job: &str, entries| row(name, Program::Reporting(self.ours(job)), entries);
+        let c = |name, job: &str, entries| row(name, Program::Reporting(words(&self.c, job)), entries);
+        let rival = |name, job| row(name, self.rival(job, here), all);
+        let refilled = |row: Row, job: &str| Row { after: Some(format!("{job} {entries}")), ..row };
+        vec![
+            ours(RECEIVE, "receive", all),
+            c(C_DUMP, "dump", all),
+            row(CONNTRACK_LIST, self.conntrack("-L"), all),
+            rival(NLINK_DUMP, "nlink-dump"),
+            rival(BINDINGS_DUMP, "bindings-dump"),
+            ours(DUMP, "dump", all),
+            ours(RECEIVE_ZONE, &format!("receive {zone}"), in_zone(zone)),
+            c(C_ZONE, &format!("dump-zone {zone}"), in_zone(zone)),
+            ours(ZONE, &format!("dump {zone}"), in_zone(zone)),
+            refilled(ours(DELETE_MATCHING, &format!("delete-matching {entries}"), all), "refill-hosts"),
+            refilled(
+                row(CONNTRACK_ZONE, self.conntrack(&format!("-D -w {large}")), in_zone(large)),
+                "refill-zone",
+            ),
+            refilled(ours(EMPTY_ZONE, "empty-zone", in_zone(large)), "refill-zone"),
+        ]
+    }
+
+    fn ours(&self, job: &str) -> Vec<String> {
+        words(&self.own, &format!("{} {job}", job::FLAG))
+    }
+
+    fn conntrack(&self, args: &str) -> Program {
+        match &self.conntrack {
+            Ok(_) => Program::Conntrack(args.split(' ').map(String::from).collect()),
+            Err(why) => Program::Missing(why.clone()),
+        }
+    }
+
+    fn rival(&self, job: &str, place: fn(&[String]) -> Program) -> Program {
+        match &self.rivals {
+            Ok(program) => place(&words(program, job)),
+            Err(why) => Program::Missing(why.clone()),
+        }
+    }
+}
+
+fn row(name: &'static str, program: Program, entries: u64) -> Row {
+    Row { name, program, entries, after: None }
+}
+
+/// A command that runs on the common table.
+fn here(command: &[String]) -> Program {
+    Program::Reporting(command.to_vec())
+}
+
+/// A command that runs in a new network namespace.
+fn elsewhere(command: &[String]) -> Program {
+    Program::Reporting([words("unshare", "--net"), command.to_vec()].concat())
+}
+
+fn words(program: &str, args: &str) -> Vec<String> {
+    [program].into_iter().chain(args.split(' ')).map(String::from).collect()
+}
