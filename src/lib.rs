@@ -11,6 +11,7 @@
 //! | read and change what helpers expect | [`Handle::expectations`], [`Expectation`] |
 //! | delete or change many entries | [`Handle::delete_matching`], [`Handle::update_matching`] |
 //! | say which entries are meant | [`Selector`], [`SelectorSet`] |
+//! | keep a copy of the table that stays true | [`Table`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
 //! | use the C library's objects | [`object`] |
@@ -40,6 +41,7 @@ pub mod parity {}
 mod proto;
 mod select;
 mod status;
+mod table;
 mod tuple;
 mod tuple_filter;
 pub(crate) mod wire;
@@ -65,6 +67,7 @@ pub use netns::Namespace;
 pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
+pub use table::{Table, TableBuilder, TableChange, TableEntry};
 pub use tuple::{Icmp, Layer4, Ports, Tuple};
 pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;

@@ -78,11 +78,11 @@ impl Filter {
         self.status = self.status.or(other.status);
     }
 
-    pub(super) fn set_zone(&mut self, zone: Zone) {
+    pub(crate) fn set_zone(&mut self, zone: Zone) {
         self.zone = Some(ZoneFilter::Exact(zone));
     }
 
-    pub(super) fn set_zone_in_any_direction(&mut self, id: u16) {
+    pub(crate) fn set_zone_in_any_direction(&mut self, id: u16) {
         self.zone = Some(ZoneFilter::AnyDirection(id));
     }
 

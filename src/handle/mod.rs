@@ -9,6 +9,7 @@ mod expect_dump;
 mod filter;
 mod flush;
 mod get;
+mod parts;
 mod statistics;
 mod sweep;
 mod zones;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use change::Change;
 pub use delete::Outcome;
+pub(crate) use dump::Listing;
 pub use dump::{Dump, Entries};
 pub use expect::Expectations;
 pub use expect_dump::{ExpectationDump, ExpectationEntries};
