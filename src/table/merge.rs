@@ -103,3 +103,71 @@ pub(super) fn is_alike(one: &Flow, other: &Flow) -> bool {
         && (security_context, master) == (&other.security_context, &other.master)
         && (seq_adjust, synproxy) == (&other.seq_adjust, &other.synproxy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Counters, SeqAdjust};
+    use crate::label::Labels;
+    use crate::proto::TcpState;
+    use crate::tuple::Tuple;
+
+    fn held() -> Flow {
+        let tuple = Tuple::tcp(([10, 0, 0, 1], 1).into(), ([10, 0, 0, 2], 2).into()).expect("a tuple");
+        let mut flow = Flow::new(tuple).tcp_state(TcpState::SynSent).mark(5).master(tuple);
+        flow.helper = Some("ftp".parse().expect("a name"));
+        flow.labels = Some(Labels::of([1]).expect("a label"));
+        flow.seq_adjust.reply = Some(SeqAdjust::default());
+        flow.counters.original = Some(Counters::new(1, 2));
+        kept(flow)
+    }
+
+    fn event(port_id: u32, change: impl FnOnce(&mut Flow)) -> EntryEvent<Flow> {
+        let mut entry = held().identity();
+        change(&mut entry);
+        EntryEvent { kind: EventKind::Update, entry, port_id, namespace: None }
+    }
+
+    /// Of an update that packets caused, what is left out stays: but for a helper, which is always said,
+    /// and where a mark or labels are left out that were there the entry is to be looked up.
+    #[test]
+    fn what_packets_did_not_change_stays() {
+        let (flow, open) = after(&held(), event(0, |said| said.mark = Some(6)));
+        assert_eq!(flow, Flow { helper: None, ..held().mark(6) });
+        assert!(open, "no labels");
+        let labels = Labels::of([2]).expect("a label");
+        let change = event(0, |said| (said.mark, said.labels) = (Some(0), Some(labels)));
+        let (flow, open) = after(&held(), change);
+        assert_eq!((flow.mark, flow.labels, open), (Some(0), Some(labels), false));
+        let bare = kept(held().identity());
+        assert_eq!(after(&bare, event(0, |_| {})), (bare.clone(), false), "nothing that could be cleared");
+        assert!(after(&held(), event(0, |said| said.labels = Some(labels))).1, "no mark");
+    }
+
+    /// Of an update that a request caused, what is left out is not there; what no event tells stays.
+    #[test]
+    fn what_a_request_left_is_all_there_is() {
+        let (flow, open) = after(&held(), event(7, |said| said.use_count = Some(2)));
+        let mut expected = kept(held().identity());
+        (expected.master, expected.counters) = (held().master, held().counters);
+        assert_eq!((flow, open), (expected, false));
+    }
+
+    #[test]
+    fn an_end_has_the_last_counters() {
+        let last = Some(Counters::new(8, 9));
+        let said = event(0, |said| said.counters.reply = last).entry;
+        let flow = at_its_end(held(), &said);
+        assert_eq!((flow.counters.original, flow.counters.reply), (held().counters.original, last));
+        assert_eq!((flow.mark, flow.labels), (Some(5), held().labels));
+    }
+
+    #[test]
+    fn what_moves_by_itself_is_no_change() {
+        let mut later = held().timeout(std::time::Duration::from_secs(1));
+        later.counters.reply = Some(Counters::new(3, 4));
+        assert!(is_alike(&held(), &later));
+        assert!(!is_alike(&held(), &held().mark(6)));
+        assert!(!is_alike(&held(), &held().tcp_state(TcpState::Established)));
+    }
+}

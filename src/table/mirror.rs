@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::change::TableChange;
 use super::merge;
 use super::store::{Held, Store};
+use crate::direction::Direction;
 use crate::error::Result;
 use crate::event::{EntryEvent, EventKind};
 use crate::flow::Flow;
@@ -75,7 +76,7 @@ impl Mirror {
     pub(super) fn learn(&mut self, flow: Flow) {
         // Its end has been announced, and will not be again.
         if !merge::is_dying(&flow) {
-            self.put(merge::kept(flow), !self.learns_old);
+            self.put(merge::kept(flow), false);
         }
     }
 
@@ -128,30 +129,31 @@ impl Mirror {
     }
 
     fn slot_of(&self, key: &Key) -> Option<u32> {
-        self.store.by_original(&key.tuple, key.zone.in_direction(crate::Direction::Original))
+        self.store.by_original(&key.tuple, key.zone.in_direction(Direction::Original))
     }
 
     /// Puts in what is known of an entry, in the place of what was known of it or of its predecessor.
-    fn put(&mut self, flow: Flow, watched: bool) {
+    /// `heard`: by an event.
+    fn put(&mut self, flow: Flow, heard: bool) {
         let slot = self.slot_of(&flow.key());
         if let Some((slot, held)) = slot.and_then(|slot| Some((slot, self.store.get(slot)?))) {
             if merge::is_same_entry(&held.flow, &flow) {
-                let watched = watched || held.watched;
-                return self.set(slot, flow, watched);
+                return self.set(slot, flow, heard);
             }
             self.remove(slot, None);
         }
         self.report(|| TableChange::Added(flow.clone()));
+        let watched = heard || !self.learns_old;
         self.unwatched += usize::from(!watched);
         self.store.insert(Held { flow, seen: self.now, pass: self.pass, watched });
     }
 
     /// Puts in what is known now of the entry in a place.
-    fn set(&mut self, slot: u32, flow: Flow, watched: bool) {
+    fn set(&mut self, slot: u32, flow: Flow, heard: bool) {
         let (now, pass) = (self.now, self.pass);
         let Some(held) = self.store.get_mut(slot) else { return };
-        self.unwatched -= usize::from(!held.watched && watched);
-        (held.seen, held.pass, held.watched) = (now, pass, held.watched || watched);
+        self.unwatched -= usize::from(!held.watched && heard);
+        (held.seen, held.pass, held.watched) = (now, pass, held.watched || heard);
         let changed = !merge::is_alike(&held.flow, &flow);
         let after = (changed && self.reports).then(|| flow.clone());
         let before = self.store.replace(slot, flow);
@@ -178,6 +180,3 @@ impl Mirror {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

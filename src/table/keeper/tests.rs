@@ -10,6 +10,7 @@ use crate::event::{EntryEvent, EventKind};
 use crate::label::Labels;
 use crate::status::Status;
 use crate::table::merge;
+use crate::table::store::Held;
 use crate::tuple::Tuple;
 use crate::zone::Zone;
 
@@ -179,6 +180,10 @@ impl World {
         self.listing = Some((next, flows, last.is_none()));
     }
 
+    fn is_silent(&self, flow: &Flow) -> bool {
+        self.table.values().any(|entry| entry.silent && merge::is_same_entry(&entry.flow, flow))
+    }
+
     fn fails(&mut self) -> bool {
         self.stormy && self.below(60) == 0
     }
@@ -320,6 +325,8 @@ fn whatever_happens_the_mirror_ends_as_the_kernel() {
             assert_eq!(shadow.0, kernel, "case {case}, round {round}");
             let unwatched = keeper.mirror.store.iter().filter(|held| !held.watched).count();
             assert_eq!(unwatched, keeper.mirror.unwatched());
+            let silent = |held: &&Held| keeper.source.is_silent(&held.flow);
+            assert!(!keeper.mirror.store.iter().filter(silent).any(|held| held.watched));
         }
         overruns += keeper.overruns;
         resyncs += keeper.resyncs;

@@ -131,3 +131,39 @@ fn an_entry_takes_little_more_than_its_flow() {
     }
     assert_eq!(store.bytes(), full, "room is used again");
 }
+
+/// Measures, and asserts nothing about time:
+/// `cargo test --release --lib a_million_entries -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes half a gigabyte, and is of use in release alone"]
+fn a_million_entries() {
+    const ENTRIES: u32 = 1_000_000;
+    let tuple = |number: u32| {
+        // Scattered, so that a lookup does not find what the last one left in the cache.
+        let [a, b, c, d] = number.wrapping_mul(0x9e37_79b1).to_be_bytes();
+        let src = SocketAddr::from(([10, a, b, c], 1024 + u16::from(d)));
+        Tuple::tcp(src, SocketAddr::from(([192, 0, 2, 1], 443))).expect("a tuple")
+    };
+    let mut store = Store::default();
+    let time = |what: &str, count: u32, work: &mut dyn FnMut()| {
+        let start = std::time::Instant::now();
+        work();
+        println!("{what}: {:.0} ns", start.elapsed().as_nanos() as f64 / f64::from(count));
+    };
+    time("insert", ENTRIES, &mut || (0..ENTRIES).for_each(|n| _ = store.insert(held(Flow::new(tuple(n))))));
+    let tuples: Vec<_> = (0..ENTRIES).map(|n| tuple(n.wrapping_mul(7919) % ENTRIES)).collect();
+    let replies: Vec<_> = tuples.iter().map(Tuple::inverse).collect();
+    for _ in 0..3 {
+        let mut found = 0;
+        let there = |slot: Option<u32>| u32::from(slot.and_then(|slot| store.get(slot)).is_some());
+        time("by original", ENTRIES, &mut || {
+            tuples.iter().for_each(|t| found += there(store.by_original(t, 0)))
+        });
+        time("by reply", ENTRIES, &mut || replies.iter().for_each(|t| found += there(store.by_reply(t, 0))));
+        time("not there", ENTRIES, &mut || {
+            tuples.iter().for_each(|t| found += there(store.by_original(t, 1)))
+        });
+        assert_eq!(found, 2 * ENTRIES);
+    }
+    println!("{} bytes an entry, {} of them the flow", store.bytes() / store.len(), size_of::<Flow>());
+}
