@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod index;
 mod keeper;
 mod merge;
 mod mirror;
@@ -82,7 +83,7 @@ use store::Held;
 ///
 /// # Memory
 ///
-/// A flow takes the size of [`Flow`](crate::Flow) and 8 bytes, and 11 to 23 bytes for both indexes;
+/// A flow takes the size of [`Flow`](crate::Flow) and 8 bytes, and 21 to 43 bytes for both indexes;
 /// [`bytes`](Self::bytes) says how much it is in all. The room of flows that are gone is used again, and
 /// not given back before the mirror is dropped.
 #[derive(Debug)]

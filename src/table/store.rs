@@ -3,8 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 
-use hashbrown::HashTable;
-
+use super::index::Index;
 use crate::direction::Direction;
 use crate::flow::Flow;
 use crate::status::Status;
@@ -33,8 +32,8 @@ pub(super) struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     slab: Slab,
-    original: HashTable<u32>,
-    reply: HashTable<u32>,
+    original: Index,
+    reply: Index,
     keys: RandomState,
 }
 
@@ -43,7 +42,9 @@ impl Store {
     /// no two of them.
     pub(super) fn by_original(&self, tuple: &Tuple, zone: u16) -> Option<u32> {
         let hash = hash(&self.keys, tuple, zone);
-        self.original.find(hash, |&slot| self.slab.has(slot, Direction::Original, tuple, zone)).copied()
+        self.original.find(hash, |slot| {
+            self.slab.get(slot).is_some_and(|held| has(held, Direction::Original, tuple, zone))
+        })
     }
 
     /// The entry that packets with this tuple come back to, by the number of the zone of that
@@ -54,14 +55,17 @@ impl Store {
     /// find by that.
     pub(super) fn by_reply(&self, tuple: &Tuple, zone: u16) -> Option<u32> {
         let hash = hash(&self.keys, tuple, zone);
-        let all = self.reply.iter_hash(hash).copied();
-        let all = all.filter(|&slot| self.slab.has(slot, Direction::Reply, tuple, zone));
-        all.max_by_key(|&slot| {
-            self.slab.get(slot).map(|held| {
+        let mut best = None;
+        self.reply.find(hash, |slot| {
+            let held = self.slab.get(slot).filter(|held| has(held, Direction::Reply, tuple, zone));
+            let rank = held.map(|held| {
                 let clashes = held.flow.status.is_some_and(|status| status.contains(Status::UNTRACKED));
-                (!clashes, held.seen)
-            })
-        })
+                (!clashes, held.seen, slot)
+            });
+            best = best.max(rank);
+            false
+        });
+        best.map(|(_, _, slot)| slot)
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Held> {
@@ -76,13 +80,8 @@ impl Store {
     pub(super) fn insert(&mut self, held: Held) -> u32 {
         let hashes = DIRECTIONS.map(|direction| hash_in(&self.keys, &held.flow, direction));
         let slot = self.slab.insert(held);
-        let Self { slab, original, reply, keys } = self;
-        let rehash = |direction| {
-            let (slab, keys) = (&*slab, &*keys);
-            move |slot: &u32| slab.get(*slot).map_or(0, |held| hash_in(keys, &held.flow, direction))
-        };
-        original.insert_unique(hashes[0], slot, rehash(Direction::Original));
-        reply.insert_unique(hashes[1], slot, rehash(Direction::Reply));
+        self.original.insert(hashes[0], slot);
+        self.reply.insert(hashes[1], slot);
         slot
     }
 
@@ -90,10 +89,7 @@ impl Store {
     pub(super) fn remove(&mut self, slot: u32) -> Option<Held> {
         let held = self.slab.remove(slot)?;
         for (index, direction) in [&mut self.original, &mut self.reply].into_iter().zip(DIRECTIONS) {
-            let hash = hash_in(&self.keys, &held.flow, direction);
-            if let Ok(found) = index.find_entry(hash, |&other| other == slot) {
-                found.remove();
-            }
+            index.remove(hash_in(&self.keys, &held.flow, direction), slot);
         }
         Some(held)
     }
@@ -131,7 +127,7 @@ impl Store {
     pub(super) fn bytes(&self) -> usize {
         let slab = self.slab.pieces.len() * PIECE * size_of::<Place>();
         let list = self.slab.pieces.capacity() * size_of::<Vec<Place>>();
-        slab + list + self.original.allocation_size() + self.reply.allocation_size()
+        slab + list + self.original.bytes() + self.reply.bytes()
     }
 }
 
@@ -142,6 +138,10 @@ fn tuple(flow: &Flow, direction: Direction) -> &Tuple {
         Direction::Original => &flow.original,
         Direction::Reply => &flow.reply,
     }
+}
+
+fn has(held: &Held, direction: Direction, wanted: &Tuple, zone: u16) -> bool {
+    tuple(&held.flow, direction) == wanted && held.flow.zone.in_direction(direction) == zone
 }
 
 fn hash_in(keys: &RandomState, flow: &Flow, direction: Direction) -> u64 {
@@ -214,12 +214,6 @@ impl Slab {
             Place::Held(held) => Some(held),
             Place::Free(_) => None,
         }
-    }
-
-    fn has(&self, slot: u32, direction: Direction, wanted: &Tuple, zone: u16) -> bool {
-        self.get(slot).is_some_and(|held| {
-            tuple(&held.flow, direction) == wanted && held.flow.zone.in_direction(direction) == zone
-        })
     }
 
     /// One more than the highest place there is. The kernel counts entries in 31 bits.

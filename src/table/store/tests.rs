@@ -105,7 +105,7 @@ fn of_two_with_one_reply_tuple_the_one_that_does_not_clash_is_found() {
     }
 }
 
-/// What the documentation promises: 8 bytes besides the flow, and 23 at most for both indexes.
+/// What the documentation promises: 8 bytes besides the flow, and 21 to 43 for both indexes.
 #[test]
 fn an_entry_takes_little_more_than_its_flow() {
     assert_eq!(size_of::<Place>(), size_of::<Flow>() + 8);
@@ -117,7 +117,7 @@ fn an_entry_takes_little_more_than_its_flow() {
         if number > 1000 {
             let indexes =
                 (store.bytes() - store.slab.pieces.len() * PIECE * size_of::<Place>()) / store.len();
-            assert!((11..=24).contains(&indexes), "{indexes} bytes each for {} entries", store.len());
+            assert!((21..=43).contains(&indexes), "{indexes} bytes each for {} entries", store.len());
         }
     }
     let full = store.bytes();
@@ -132,8 +132,9 @@ fn an_entry_takes_little_more_than_its_flow() {
     assert_eq!(store.bytes(), full, "room is used again");
 }
 
-/// Measures, and asserts nothing about time:
-/// `cargo test --release --lib a_million_entries -- --ignored --nocapture`.
+/// Measures, and asserts nothing about time: medians of batches, which what else runs on the machine
+/// disturbs little.
+/// `cargo test --release --lib a_million_entries -- --ignored --nocapture`
 #[test]
 #[ignore = "takes half a gigabyte, and is of use in release alone"]
 fn a_million_entries() {
@@ -145,25 +146,32 @@ fn a_million_entries() {
         Tuple::tcp(src, SocketAddr::from(([192, 0, 2, 1], 443))).expect("a tuple")
     };
     let mut store = Store::default();
-    let time = |what: &str, count: u32, work: &mut dyn FnMut()| {
-        let start = std::time::Instant::now();
-        work();
-        println!("{what}: {:.0} ns", start.elapsed().as_nanos() as f64 / f64::from(count));
-    };
-    time("insert", ENTRIES, &mut || (0..ENTRIES).for_each(|n| _ = store.insert(held(Flow::new(tuple(n))))));
-    let tuples: Vec<_> = (0..ENTRIES).map(|n| tuple(n.wrapping_mul(7919) % ENTRIES)).collect();
+    (0..ENTRIES).for_each(|number| _ = store.insert(held(Flow::new(tuple(number)))));
+    let tuples: Vec<_> = (0..ENTRIES).map(|number| tuple(number.wrapping_mul(7919) % ENTRIES)).collect();
     let replies: Vec<_> = tuples.iter().map(Tuple::inverse).collect();
-    for _ in 0..3 {
+    let measure = |what: &str, tuples: &[Tuple], find: &dyn Fn(&Tuple) -> Option<u32>| {
         let mut found = 0;
-        let there = |slot: Option<u32>| u32::from(slot.and_then(|slot| store.get(slot)).is_some());
-        time("by original", ENTRIES, &mut || {
-            tuples.iter().for_each(|t| found += there(store.by_original(t, 0)))
-        });
-        time("by reply", ENTRIES, &mut || replies.iter().for_each(|t| found += there(store.by_reply(t, 0))));
-        time("not there", ENTRIES, &mut || {
-            tuples.iter().for_each(|t| found += there(store.by_original(t, 1)))
-        });
-        assert_eq!(found, 2 * ENTRIES);
+        let mut times: Vec<_> = tuples
+            .chunks(1000)
+            .map(|batch| {
+                let start = std::time::Instant::now();
+                let there = batch.iter().filter_map(|tuple| store.get(find(tuple)?));
+                found += there.filter(|held| held.flow.status.is_none()).count();
+                start.elapsed().as_nanos() / 1000
+            })
+            .collect();
+        times.sort_unstable();
+        let [low, median] = [10, 2].map(|part| times[times.len() / part]);
+        println!("{what}: median {median} ns, lowest tenth {low} ns");
+        found
+    };
+    for _ in 0..3 {
+        let found = [
+            measure("by original", &tuples, &|tuple| store.by_original(tuple, 0)),
+            measure("by reply", &replies, &|tuple| store.by_reply(tuple, 0)),
+            measure("not there", &tuples, &|tuple| store.by_original(tuple, 1)),
+        ];
+        assert_eq!(found, [ENTRIES as usize, ENTRIES as usize, 0]);
     }
     println!("{} bytes an entry, {} of them the flow", store.bytes() / store.len(), size_of::<Flow>());
 }
