@@ -1,10 +1,11 @@
-//! A dump takes the same memory however long the table is. Alone in its program: the memory of the
+//! A dump takes the same memory however long the table is, and a mirror no more than it says. Alone in its program: the memory of the
 //! process is measured.
 
 mod common;
 
 use common::memory::{Counting, peak};
 use common::numbered;
+use netfilter_conntrack::{Flow, Table};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;
@@ -44,5 +45,13 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     // Nor does looking for zones.
     let (zones, ()) = peak(|| assert_eq!(handle.find_unused_zone(0..=10).expect("a zone"), 1));
     assert!(zones < 64 << 10, "{zones} bytes");
+
+    // A mirror takes what it says it does, while it grows too.
+    let (mirror, table) = peak(|| Table::open().expect("a mirror"));
+    assert_eq!(table.len() as u32, expected);
+    assert!(mirror < table.bytes() + table.bytes() / 20 + (256 << 10), "{mirror}, {} bytes", table.bytes());
+    assert!(mirror > table.bytes(), "{mirror}, {} bytes", table.bytes());
+    let room = table.len() * (size_of::<Flow>() + 8 + 43) + (1024 * size_of::<Flow>());
+    assert!(table.bytes() < room, "{} bytes", table.bytes());
     handle.flush().expect("flushed");
 }

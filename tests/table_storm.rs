@@ -155,7 +155,7 @@ fn whenever_the_storm_pauses_the_mirror_is_what_the_kernel_has() {
             }
         }
         assert_eq!(synced.sync(deadline), Ok(true));
-        let kernel = by_key(all(&mut handle).into_iter());
+        let kernel = by_key(all(&mut handle));
         assert!(kernel.len() > 100, "{} flows", kernel.len());
         for table in [&followed, &synced] {
             assert_eq!(by_key(table.iter().map(|entry| entry.flow().clone())), kernel, "round {round}");

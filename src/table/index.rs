@@ -43,7 +43,7 @@ impl Index {
             let old = std::mem::replace(&mut self.places, vec![0; more]);
             old.into_iter().filter(|held| *held != 0).for_each(|held| self.place(held));
         }
-        self.place(hash >> 32 << 32 | u64::from(slot) + 1);
+        self.place(held(hash, slot));
         self.used += 1;
     }
 
@@ -59,7 +59,7 @@ impl Index {
 
     /// Takes a slot out, if it is in under this hash.
     pub(super) fn remove(&mut self, hash: u64, slot: u32) {
-        let wanted = hash >> 32 << 32 | u64::from(slot) + 1;
+        let wanted = held(hash, slot);
         let Some(mut gap) = self.place_of(hash, |held| held == wanted) else { return };
         self.used -= 1;
         let mask = self.places.len() - 1;
@@ -84,6 +84,11 @@ impl Index {
     pub(super) fn bytes(&self) -> usize {
         self.places.capacity() * size_of::<u64>()
     }
+}
+
+/// What is in a place.
+fn held(hash: u64, slot: u32) -> u64 {
+    (hash & !u64::from(u32::MAX)) | (u64::from(slot) + 1)
 }
 
 fn slot_of(held: u64) -> u32 {
