@@ -13,6 +13,7 @@
 //! | see what happens to the table | [`Events`], [`Event`]; `EventStream` (feature `tokio`) |
 //! | say which entries are meant | [`Selector`], [`SelectorSet`] |
 //! | share out zones | [`ZoneAllocator`] |
+//! | keep a copy of the table that stays true | [`Table`] |
 //! | know why something failed | [`Error`], [`Failure`] |
 //! | know beforehand what will be missing, and why | [`preflight`] |
 //! | work in another network namespace | [`Namespace`], [`Handle::open_in`] |
@@ -51,6 +52,7 @@ mod proto;
 mod save;
 mod select;
 mod status;
+mod table;
 mod tuple;
 mod tuple_filter;
 pub(crate) mod wire;
@@ -80,6 +82,7 @@ pub use proto::{DccpState, Family, Protocol, SctpState, TcpState};
 pub use save::{Restore, RestoreError, Restored, SaveError, Saved};
 pub use select::{PortSet, Selector, SelectorSet};
 pub use status::{Status, TcpFlags};
+pub use table::{Table, TableBuilder, TableChange, TableEntry};
 pub use tuple::{Icmp, Layer4, Ports, Tuple};
 pub use tuple_filter::TupleFilter;
 pub use wire::attr::Malformed;

@@ -1,11 +1,11 @@
-//! A dump takes the same memory however long the table is. Alone in its program: the memory of the
+//! A dump takes the same memory however long the table is, and a mirror no more than it says. Alone in its program: the memory of the
 //! process is measured.
 
 mod common;
 
 use common::memory::{Counting, peak};
 use common::numbered;
-use netfilter_conntrack::{Selector, Zone};
+use netfilter_conntrack::{Flow, Selector, Table, Zone};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;
@@ -51,5 +51,13 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     assert!(count == 100_000 && hits < 64 << 10, "{hits} bytes");
     let (counts, count) = peak(|| handle.counts().expect("counts").zones[&Zone::DEFAULT]);
     assert!(count == 100_000 && counts < 64 << 10, "{counts} bytes");
+
+    // A mirror takes what it says it does, while it grows too.
+    let (mirror, table) = peak(|| Table::open().expect("a mirror"));
+    assert_eq!(table.len() as u32, expected);
+    assert!(mirror < table.bytes() + table.bytes() / 20 + (256 << 10), "{mirror}, {} bytes", table.bytes());
+    assert!(mirror > table.bytes(), "{mirror}, {} bytes", table.bytes());
+    let room = table.len() * (size_of::<Flow>() + 8 + 43) + (1024 * size_of::<Flow>());
+    assert!(table.bytes() < room, "{} bytes", table.bytes());
     handle.flush().expect("flushed");
 }

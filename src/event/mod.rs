@@ -267,6 +267,15 @@ impl Events {
             .receive_buffer()
             .map_err(|error| Error::System(Failure::new(Operation::Listen, Object::Events).with_io(&error)))
     }
+
+    /// Asks for another receive buffer, with the limits of
+    /// [`EventsBuilder::receive_buffer`].
+    pub(crate) fn set_receive_buffer(&self, bytes: usize) -> Result<()> {
+        self.monitor
+            .socket()
+            .set_receive_buffer(bytes)
+            .map_err(|error| Error::System(Failure::new(Operation::Listen, Object::Events).with_io(&error)))
+    }
 }
 
 /// The event in a message; none in one of a kind that this version does not know.

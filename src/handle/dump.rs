@@ -213,11 +213,11 @@ impl Entries<'_> {
 
 /// A running listing, of whatever kind: the request, until its end was read.
 #[derive(Debug)]
-pub(super) struct Listing(Option<u32>);
+pub(crate) struct Listing(Option<u32>);
 
 impl Listing {
     /// One that nothing is in.
-    pub(super) fn over() -> Self {
+    pub(crate) fn over() -> Self {
         Self(None)
     }
 

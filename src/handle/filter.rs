@@ -80,11 +80,11 @@ impl Filter {
         self.reply = self.reply.or(other.reply);
     }
 
-    pub(super) fn set_zone(&mut self, zone: Zone) {
+    pub(crate) fn set_zone(&mut self, zone: Zone) {
         self.zone = Some(ZoneFilter::Exact(zone));
     }
 
-    pub(super) fn set_zone_in_any_direction(&mut self, id: u16) {
+    pub(crate) fn set_zone_in_any_direction(&mut self, id: u16) {
         self.zone = Some(ZoneFilter::AnyDirection(id));
     }
 

@@ -38,6 +38,11 @@ impl Inbox {
         self.namespace
     }
 
+    /// Whether all of the datagram at hand was looked at.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unread.is_empty()
+    }
+
     /// Throws away what has not been looked at.
     pub(super) fn clear(&mut self) {
         self.unread = 0..0;

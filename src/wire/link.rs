@@ -136,6 +136,11 @@ impl Link {
         self.inbox.bytes(message)
     }
 
+    /// Whether nothing is left of what was received last.
+    pub(crate) fn has_read_all(&self) -> bool {
+        self.inbox.is_empty()
+    }
+
     /// Sends a request under a sequence number of its own, which it returns.
     ///
     /// Puts the socket in order first, when a dump was left before its end or an answer was lost.

@@ -39,7 +39,7 @@ pub fn changes(events: &mut Events) -> Vec<(EventKind, String)> {
 }
 
 /// Whether there is something to read, within a time in milliseconds.
-pub fn readable(events: &Events, millis: i32) -> bool {
+pub fn readable(events: &impl AsFd, millis: i32) -> bool {
     let mut poll = libc::pollfd { fd: events.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one live pollfd.
     let ready = unsafe { libc::poll(&raw mut poll, 1, millis) };

@@ -1,0 +1,64 @@
+//! The kernel, as what a mirror is fed by.
+
+use std::time::Instant;
+
+use super::keeper::{Part, Source};
+use crate::error::{Error, Result};
+use crate::event::{Event, Events};
+use crate::flow::Flow;
+use crate::handle::{Filter, Handle, Listing};
+use crate::key::Key;
+
+/// A stream of events, a handle that lists, and one for lookups while that one lists.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    pub(super) events: Events,
+    pub(super) lister: Handle,
+    pub(super) asker: Handle,
+    pub(super) listing: Listing,
+    pub(super) filter: Filter,
+    /// The receive buffer that was asked for, and the most that may be.
+    pub(super) buffer: usize,
+    pub(super) buffer_limit: usize,
+}
+
+impl Source for Kernel {
+    fn event(&mut self, deadline: Instant) -> Option<Result<Event>> {
+        loop {
+            match self.events.next_before(deadline)? {
+                Ok(Event::Flow(event)) if !self.filter.matches(&event.entry) => {}
+                event => return Some(event),
+            }
+        }
+    }
+
+    fn list(&mut self) -> Result<()> {
+        self.listing = self.lister.start_listing(&self.filter)?;
+        Ok(())
+    }
+
+    fn part(&mut self, entries: &mut Vec<Result<Flow>>) -> Result<Part> {
+        match self.lister.next_part(&mut self.listing, &self.filter, entries) {
+            Ok(true) => Ok(Part::More),
+            Ok(false) => Ok(Part::Last),
+            Err(Error::Interrupted(_)) => Ok(Part::Broken),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn get(&mut self, key: Key) -> Result<Option<Flow>> {
+        match self.asker.get(key) {
+            Ok(flow) => Ok(Some(flow).filter(|flow| self.filter.matches(flow))),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Doubles the receive buffer. What cannot be had is done without.
+    fn overran(&mut self) {
+        let more = self.buffer.saturating_mul(2).min(self.buffer_limit);
+        if more > self.buffer && self.events.set_receive_buffer(more).is_ok() {
+            self.buffer = more;
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use std::net::SocketAddr;
+
+use super::*;
+use crate::zone::Zone;
+
+fn held(flow: Flow) -> Held {
+    Held { flow, seen: 0, pass: 0, watched: true }
+}
+
+fn udp(src: u16, dst: u16) -> Tuple {
+    let at = |port| SocketAddr::from(([10, 0, 0, 1], port));
+    Tuple::udp(at(src), at(dst)).expect("a tuple")
+}
+
+/// Every combination of a few tuples and zones, put in, changed and taken out at random, beside a list
+/// that is searched from end to end.
+#[test]
+fn a_store_finds_what_a_list_finds() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |end: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed >> 11) % end
+    };
+    let mut store = Store::default();
+    let mut list: Vec<(u32, Flow)> = Vec::new();
+    for _ in 0..20_000 {
+        let number = below(3) as u16;
+        let zone = [Zone::new(number), Zone::original_only(number), Zone::reply_only(number)];
+        let zone = zone[below(3) as usize];
+        let original = udp(below(4) as u16, 9);
+        let flow = Flow::with_reply(original, udp(9, below(4) as u16)).zone(zone);
+        let there = store.by_original(&original, zone.in_direction(Direction::Original));
+        let listed = list.iter().position(|(_, other)| {
+            other.original == original
+                && other.zone.in_direction(Direction::Original) == zone.in_direction(Direction::Original)
+        });
+        assert_eq!(there, listed.map(|position| list[position].0));
+        match (there, listed) {
+            (Some(slot), Some(position)) if below(2) == 0 => {
+                let (_, expected) = list.swap_remove(position);
+                assert_eq!(store.remove(slot).map(|held| held.flow), Some(expected));
+                assert!(store.get(slot).is_none() && store.remove(slot).is_none());
+            }
+            (Some(slot), Some(position)) => {
+                let old = std::mem::replace(&mut list[position].1, flow.clone());
+                assert_eq!(store.replace(slot, flow), Some(old));
+            }
+            _ => list.push((store.insert(held(flow.clone())), flow)),
+        }
+        let (reply, zone) = (udp(9, below(4) as u16), below(3) as u16);
+        let replies = list
+            .iter()
+            .filter(|(_, flow)| flow.reply == reply && flow.zone.in_direction(Direction::Reply) == zone);
+        let slots: Vec<_> = replies.map(|(slot, _)| *slot).collect();
+        match store.by_reply(&reply, zone) {
+            Some(slot) => assert!(slots.contains(&slot)),
+            None => assert!(slots.is_empty()),
+        }
+        assert_eq!(store.len(), list.len());
+    }
+    assert_eq!(store.iter().count(), list.len());
+    assert!(list.len() > 5);
+}
+
+/// Found apart: everything that a tuple has.
+#[test]
+fn tuples_of_every_kind_are_told_apart() {
+    let [a, b] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
+    let [c, d]: [IpAddr; 2] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse().unwrap());
+    let mut store = Store::default();
+    let mut tuples = Vec::new();
+    for [src, dst] in [[a, b], [b, a], [c, d], [d, c]] {
+        for ports in [(1, 2), (2, 1), (1, 1)] {
+            let (from, to) = ((src, ports.0).into(), (dst, ports.1).into());
+            tuples.extend([Tuple::tcp(from, to), Tuple::udp(from, to), Tuple::sctp(from, to)]);
+            tuples.extend([
+                Tuple::gre(src, dst, ports.0, ports.1),
+                Tuple::ping(src, dst, ports.0 * 10 + ports.1),
+            ]);
+        }
+    }
+    for tuple in &tuples {
+        store.insert(held(Flow::new(*tuple.as_ref().expect("a tuple"))));
+    }
+    for (slot, tuple) in (0..).zip(&tuples) {
+        let tuple = tuple.as_ref().expect("a tuple");
+        assert_eq!(store.by_original(tuple, 0), Some(slot), "{tuple}");
+        assert_eq!(store.by_original(tuple, 1), None);
+        assert_eq!(store.by_reply(&tuple.inverse(), 0), Some(slot), "{tuple}");
+    }
+}
+
+/// The kernel itself finds only one of two flows with the same reply tuple.
+#[test]
+fn of_two_with_one_reply_tuple_the_one_that_does_not_clash_is_found() {
+    let clashing = Flow::with_reply(udp(1, 9), udp(9, 5)).status(Status::CONFIRMED | Status::UNTRACKED);
+    let good = Flow::with_reply(udp(2, 9), udp(9, 5)).status(Status::CONFIRMED);
+    for flows in [[clashing.clone(), good.clone()], [good.clone(), clashing]] {
+        let mut store = Store::default();
+        flows.into_iter().for_each(|flow| _ = store.insert(held(flow)));
+        let found = store.by_reply(&udp(9, 5), 0).and_then(|slot| store.get(slot));
+        assert_eq!(found.map(|held| &held.flow), Some(&good));
+    }
+}
+
+/// What the documentation promises: 8 bytes besides the flow, and 21 to 43 for both indexes.
+#[test]
+fn an_entry_takes_little_more_than_its_flow() {
+    assert_eq!(size_of::<Place>(), size_of::<Flow>() + 8);
+    let mut store = Store::default();
+    for number in 0..100_000u32 {
+        let src = SocketAddr::from((std::net::Ipv4Addr::from(number), 1));
+        let tuple = Tuple::udp(src, SocketAddr::from(([10, 0, 0, 1], 53))).expect("a tuple");
+        store.insert(held(Flow::new(tuple)));
+        if number > 1000 {
+            let indexes =
+                (store.bytes() - store.slab.pieces.len() * PIECE * size_of::<Place>()) / store.len();
+            assert!((21..=43).contains(&indexes), "{indexes} bytes each for {} entries", store.len());
+        }
+    }
+    let full = store.bytes();
+    for slot in 0..100_000 {
+        store.remove(slot);
+    }
+    for number in 0..100_000u32 {
+        let src = SocketAddr::from((std::net::Ipv4Addr::from(number), 2));
+        let tuple = Tuple::udp(src, SocketAddr::from(([10, 0, 0, 1], 53))).expect("a tuple");
+        store.insert(held(Flow::new(tuple)));
+    }
+    assert_eq!(store.bytes(), full, "room is used again");
+}
+
+/// Measures, and asserts nothing about time: medians of batches, which what else runs on the machine
+/// disturbs little.
+/// `cargo test --release --lib a_million_entries -- --ignored --nocapture`
+#[test]
+#[ignore = "takes half a gigabyte, and is of use in release alone"]
+fn a_million_entries() {
+    const ENTRIES: u32 = 1_000_000;
+    let tuple = |number: u32| {
+        // Scattered, so that a lookup does not find what the last one left in the cache.
+        let [a, b, c, d] = number.wrapping_mul(0x9e37_79b1).to_be_bytes();
+        let src = SocketAddr::from(([10, a, b, c], 1024 + u16::from(d)));
+        Tuple::tcp(src, SocketAddr::from(([192, 0, 2, 1], 443))).expect("a tuple")
+    };
+    let mut store = Store::default();
+    (0..ENTRIES).for_each(|number| _ = store.insert(held(Flow::new(tuple(number)))));
+    let tuples: Vec<_> = (0..ENTRIES).map(|number| tuple(number.wrapping_mul(7919) % ENTRIES)).collect();
+    let replies: Vec<_> = tuples.iter().map(Tuple::inverse).collect();
+    let measure = |what: &str, tuples: &[Tuple], find: &dyn Fn(&Tuple) -> Option<u32>| {
+        let mut found = 0;
+        let mut times: Vec<_> = tuples
+            .chunks(1000)
+            .map(|batch| {
+                let start = std::time::Instant::now();
+                let there = batch.iter().filter_map(|tuple| store.get(find(tuple)?));
+                found += there.filter(|held| held.flow.status.is_none()).count();
+                start.elapsed().as_nanos() / 1000
+            })
+            .collect();
+        times.sort_unstable();
+        let [low, median] = [10, 2].map(|part| times[times.len() / part]);
+        println!("{what}: median {median} ns, lowest tenth {low} ns");
+        found
+    };
+    for _ in 0..3 {
+        let found = [
+            measure("by original", &tuples, &|tuple| store.by_original(tuple, 0)),
+            measure("by reply", &replies, &|tuple| store.by_reply(tuple, 0)),
+            measure("not there", &tuples, &|tuple| store.by_original(tuple, 1)),
+        ];
+        assert_eq!(found, [ENTRIES as usize, ENTRIES as usize, 0]);
+    }
+    println!("{} bytes an entry, {} of them the flow", store.bytes() / store.len(), size_of::<Flow>());
+}
