@@ -176,7 +176,7 @@ fn empty_zone(count: u32) -> Result<(Duration, u64)> {
     let elapsed = start.elapsed();
     assert!(outcome.is_complete());
     tidy(&mut handle)?;
-    Ok((elapsed, outcome.deleted.len() as u64))
+    Ok((elapsed, outcome.done))
 }
 
 /// Compiles the C program beside the others of this build.

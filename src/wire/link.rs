@@ -119,6 +119,11 @@ impl Link {
         self.socket.receive_buffer()
     }
 
+    /// The longest datagram that can be sent, in bytes.
+    pub(crate) fn longest_datagram(&self) -> io::Result<usize> {
+        self.socket.longest_datagram()
+    }
+
     /// Asks for a receive buffer and says what was obtained, both in bytes.
     pub(crate) fn set_receive_buffer(&mut self, bytes: usize) -> io::Result<usize> {
         self.socket.set_receive_buffer(bytes)?;

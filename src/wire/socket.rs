@@ -106,6 +106,14 @@ impl Socket {
         Ok(usize::try_from(size).unwrap_or(0))
     }
 
+    /// The longest datagram that can be sent: the kernel refuses what is longer with `EMSGSIZE`.
+    pub(super) fn longest_datagram(&self) -> io::Result<usize> {
+        /// What the kernel keeps of the send buffer (`netlink_sendmsg`).
+        const KEPT: usize = 32;
+        let size: libc::c_int = self.option(libc::SOL_SOCKET, libc::SO_SNDBUF, 0)?;
+        Ok(usize::try_from(size).unwrap_or(0).saturating_sub(KEPT))
+    }
+
     /// Asks for a receive buffer: past `net.core.rmem_max` where the caller may, else up to it.
     pub(crate) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
         let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
