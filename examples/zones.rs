@@ -116,7 +116,7 @@ fn demonstrate() -> Result<()> {
 
     println!("\nemptying zone {zone}");
     let outcome = handle.empty_zone(zone)?;
-    if outcome.deleted.len() != rest.len() || !outcome.is_complete() {
+    if outcome.done != rest.len() as u64 || !outcome.is_complete() {
         return Err(format!("{} entries should have been deleted: {outcome:?}", rest.len()).into());
     }
     expect(&mut handle, zone, &[])?;

@@ -5,7 +5,7 @@ mod common;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use common::{all, flow, numbered, tcp, udp};
+use common::{all, create, flow, numbered, tcp, tuples, udp};
 use netfilter_conntrack::{Error, Flow, Handle, InputError, Key, Operation, Result, Status, TcpState};
 
 #[test]
@@ -130,20 +130,82 @@ fn without_rights_every_verdict_says_so_at_once() {
     assert_eq!(all(&mut handle).len(), 1);
 }
 
+/// Makes a buffer of a socket as small as the kernel allows.
+fn shrink(socket: impl AsFd, buffer: libc::c_int) {
+    let smallest: libc::c_int = 1;
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: a live int and its size; setsockopt(2) only reads it.
+    let result = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, buffer, (&raw const smallest).cast(), 4) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// With a receive buffer for hardly one verdict the batches shrink, and no verdict is lost.
 #[test]
 fn a_small_receive_buffer_makes_smaller_batches() {
     let mut handle = require_kernel!();
-    let smallest: libc::c_int = 1;
-    // SAFETY: a live int and its size; setsockopt(2) only reads it.
-    let result = unsafe {
-        let value = (&raw const smallest).cast();
-        libc::setsockopt(handle.as_fd().as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, value, 4)
-    };
-    assert_eq!(result, 0);
+    shrink(&handle, libc::SO_RCVBUF);
     let flows: Vec<Flow> = (0..100).map(numbered).collect();
     for flow in &flows {
         handle.create(flow).expect("created");
     }
     assert!(handle.create_many(&flows).all(|(_, verdict)| matches!(verdict, Err(Error::Exists(_)))));
+}
+
+/// 64 requests are more than the smallest send buffer takes, which the kernel refuses with `EMSGSIZE`.
+#[test]
+fn a_small_send_buffer_makes_smaller_batches() {
+    let mut handle = require_kernel!();
+    shrink(&handle, libc::SO_SNDBUF);
+    let flows: Vec<Flow> = (0..200).map(numbered).collect();
+    let mut verdicts = handle.create_many(&flows);
+    let (first, verdict) = verdicts.next().expect("an item");
+    assert_eq!((first, verdict), (&flows[0], Ok(())));
+    for ((flow, verdict), wanted) in verdicts.zip(&flows[1..]) {
+        assert_eq!((flow, verdict), (wanted, Ok(())));
+    }
+    let entries = all(&mut handle);
+    assert_eq!(tuples(&entries), tuples(&flows));
+    assert_eq!(handle.delete_all(&entries).expect("an outcome").deleted.len(), 200);
+}
+
+/// The receive buffer shrinks behind the back of a batch, so that its verdicts find no room. What the
+/// kernel did, it did; what it said about it is lost, and nothing is made up.
+#[test]
+fn a_verdict_that_was_lost_is_neither_success_nor_failure() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..200).map(numbered).collect();
+    // The first half of them is there already.
+    let (there, new) = flows.split_at(100);
+    create(&mut handle, there);
+    let socket = handle.as_fd().try_clone_to_owned().expect("a descriptor");
+    let verdicts = handle.create_many(new.iter().zip(there).flat_map(|(new, there)| [new, there]));
+    shrink(&socket, libc::SO_RCVBUF);
+    let mut unknown = 0;
+    for (position, (flow, verdict)) in verdicts.enumerate() {
+        match verdict {
+            Ok(()) => assert_eq!(position % 2, 0, "{flow} was new"),
+            Err(Error::Exists(_)) => assert_eq!(position % 2, 1, "{flow} was there"),
+            Err(error @ Error::Overrun(_)) => {
+                assert!(error.to_string().contains(&flow.key().to_string()), "{error}");
+                unknown += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        // From the second batch on there are no more requests than verdicts find room.
+        assert!(unknown <= 64 && (position < 64 || unknown > 0), "{unknown} of {position}");
+    }
+    assert_eq!(unknown, 64);
+    // Not one of the batch had failed but those that were there.
+    assert_eq!(tuples(&all(&mut handle)), tuples(&flows));
+}
+
+/// The first error ends it for the caller; what went in the same system call was tried all the same.
+#[test]
+fn asking_can_stop_at_the_first_error() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..300).map(numbered).collect();
+    handle.create(&flows[70]).expect("created");
+    let result = handle.create_many(&flows).try_for_each(|(_, verdict)| verdict);
+    assert!(result.as_ref().is_err_and(Error::is_exists), "{result:?}");
+    assert_eq!(tuples(&all(&mut handle)), tuples(&flows[..128]));
 }

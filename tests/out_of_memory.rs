@@ -13,7 +13,7 @@ use std::ptr;
 use common::tap::{assert_good, cut_off};
 use common::{all, create, numbered};
 use netfilter_conntrack::object::{Conntrack, ObjectError, Session};
-use netfilter_conntrack::{Error, Family, sys};
+use netfilter_conntrack::{Error, Expectation, Family, sys};
 
 thread_local! {
     static FAILS: Cell<bool> = const { Cell::new(false) };
@@ -42,21 +42,32 @@ extern "C" fn nfct_new() -> *mut sys::nf_conntrack {
 #[test]
 fn n11_an_object_that_cannot_be_made_is_an_error_and_nothing_is_sent() {
     let mut handle = require_kernel!();
-    handle.create(&numbered(0)).unwrap();
+    let master = numbered(1);
+    let expected = Expectation::new(master.original, numbered(2).original);
     FAILS.set(true);
-    let errors = cut_off(&mut handle, |handle| {
-        [
-            handle.create(&numbered(1)).err(),
-            handle.update(&numbered(0)).err(),
-            handle.get(numbered(0)).err(),
-            handle.delete(numbered(0)).err(),
-            handle.delete_by_tuple(numbered(0)).err(),
-        ]
+    let objects = [Conntrack::new().map_err(Error::from).err(), Conntrack::try_from(&master).err()];
+    let expectations = cut_off(&mut handle, |handle| {
+        let mut expectations = handle.expectations();
+        [expectations.create(&expected).err(), expectations.get(&expected).err()]
     });
     FAILS.set(false);
-    assert_eq!(errors, [const { Some(Error::Object(ObjectError::OutOfMemory)) }; 5]);
-    assert_eq!(all(&mut handle).len(), 1);
+    for errors in [objects, expectations] {
+        assert_eq!(errors, [const { Some(Error::Object(ObjectError::OutOfMemory)) }; 2]);
+    }
     assert_good(&mut handle);
+}
+
+/// Requests about flows are not made by the library.
+#[test]
+fn a_handle_needs_no_object_for_flows() {
+    let mut handle = require_kernel!();
+    FAILS.set(true);
+    handle.create(&numbered(1)).unwrap();
+    handle.update(&numbered(1).mark(5)).unwrap();
+    assert_eq!(handle.get(numbered(1)).unwrap().mark, Some(5));
+    handle.delete(numbered(1)).unwrap();
+    FAILS.set(false);
+    assert_eq!(all(&mut handle).len(), 0);
 }
 
 /// What the library could not take in is still in the socket.

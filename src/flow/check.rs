@@ -80,8 +80,7 @@ impl Flow {
         self.timeout.map(whole_seconds).transpose()
     }
 
-    /// The C library takes the family of the request from the original tuple, and the kernel reads
-    /// every other tuple by it.
+    /// The request has the family of the original tuple, and the kernel reads every other by it.
     fn check_tuples(&self) -> Result<(), InputError> {
         self.same_family("reply tuple", self.reply.family())?;
         if self.reply.protocol() != self.original.protocol() {

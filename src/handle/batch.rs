@@ -9,7 +9,7 @@ use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
 use crate::key::Key;
 use crate::object::MessageBuf;
-use crate::wire::link::{Answer, Batch, Fault};
+use crate::wire::link::{Answer, Batch, Fault, Link};
 
 /// How many requests go in one system call. More are not faster.
 const LARGEST: usize = 64;
@@ -40,10 +40,23 @@ impl Handle {
     /// # }
     /// ```
     ///
+    /// Whoever wants the first error and no more stops asking there. Of the flows behind the one that
+    /// failed, those that went in the same system call have been tried all the same. None has in a
+    /// loop over [`create`](Self::create), at half the speed.
+    ///
+    /// ```no_run
+    /// # use netfilter_conntrack::{Error, Flow, Handle};
+    /// # fn restore(handle: &mut Handle, flows: &[Flow]) -> Result<(), Error> {
+    /// handle.create_many(flows).try_for_each(|(_, verdict)| verdict)
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// The items have those of [`create`](Self::create). After [`Error::TimedOut`] or
-    /// [`Error::System`] no further entry is tried: the rest has the same error. After
-    /// [`Error::Overrun`] it is not known what became of the entry.
+    /// The items have those of [`create`](Self::create). After [`Error::Overrun`] it is not known what
+    /// became of the entry: the kernel may have made it, and could not say so. Batches are made so
+    /// small that all their verdicts find room in the receive buffer, so this takes somebody who makes
+    /// the buffer smaller meanwhile. After [`Error::TimedOut`] or [`Error::System`] no further entry is
+    /// tried: the rest has the same error, and of up to 64 entries it is not known either.
     pub fn create_many<I>(&mut self, flows: I) -> impl Iterator<Item = (I::Item, Result<()>)> + use<'_, I>
     where
         I: IntoIterator,
@@ -86,17 +99,32 @@ impl Handle {
     }
 
     fn run_many<I: Iterator, J: Job<I::Item>>(&mut self, items: I, job: J) -> Verdicts<'_, I, J> {
-        let room = self.link.receive_buffer().unwrap_or(0) / VERDICT;
         Verdicts {
+            limits: Limits::of(&self.link),
             handle: self,
             items,
             job,
-            size: room.clamp(1, LARGEST),
+            queue: VecDeque::new(),
+            ready: 0,
             batch: Batch::default(),
-            taken: VecDeque::new(),
-            ready: VecDeque::new(),
+            sent: Vec::new(),
             gave_up: None,
         }
+    }
+}
+
+/// How large a batch may become.
+struct Limits {
+    /// As many requests as verdicts find room for.
+    requests: usize,
+    /// As many bytes as go in one datagram.
+    bytes: usize,
+}
+
+impl Limits {
+    fn of(link: &Link) -> Self {
+        let room = link.receive_buffer().unwrap_or(0) / VERDICT;
+        Self { requests: room.clamp(1, LARGEST), bytes: link.longest_datagram().unwrap_or(0) }
     }
 }
 
@@ -153,21 +181,20 @@ impl Job<Key> for Delete {
     }
 }
 
-/// Items and their verdicts.
-type Queue<T> = Vec<(T, Result<()>)>;
-
 /// Runs a job on items, a batch at a time.
 struct Verdicts<'h, I: Iterator, J> {
     handle: &'h mut Handle,
     items: I,
     job: J,
-    /// Requests in a batch.
-    size: usize,
+    limits: Limits,
+    /// Items with their verdicts. Where code of the caller's panics, no item is lost.
+    queue: VecDeque<(I::Item, Result<()>)>,
+    /// How many of them, from the front, have been dealt with. Of the others nothing was sent yet, and
+    /// their verdicts mean nothing.
+    ready: usize,
     batch: Batch,
-    /// Items of which nothing was sent yet. Where the source of items panics, those before it are
-    /// still here.
-    taken: VecDeque<I::Item>,
-    ready: VecDeque<(I::Item, Result<()>)>,
+    /// Where in the queue the items of the batch are.
+    sent: Vec<usize>,
     /// The error that every further item would have too.
     gave_up: Option<Error>,
 }
@@ -176,15 +203,17 @@ impl<I: Iterator, J: Job<I::Item>> Iterator for Verdicts<'_, I, J> {
     type Item = (I::Item, Result<()>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty() && self.gave_up.is_none() {
+        if self.ready == 0 && self.gave_up.is_none() {
             self.run_batch();
         }
-        self.ready.pop_front().or_else(|| {
-            let error = self.gave_up.clone()?;
-            let item = self.taken.pop_front().or_else(|| self.items.next())?;
-            let object = self.job.object(&item);
-            Some((item, Err(error.about(object))))
-        })
+        if self.ready > 0 {
+            self.ready -= 1;
+            return self.queue.pop_front();
+        }
+        let error = self.gave_up.clone()?;
+        let item = self.queue.pop_front().map(|(item, _)| item).or_else(|| self.items.next())?;
+        let object = self.job.object(&item);
+        Some((item, Err(error.about(object))))
     }
 }
 
@@ -197,55 +226,56 @@ impl<I: Iterator, J: Job<I::Item>> Verdicts<'_, I, J> {
     /// Takes the next items and makes their verdicts ready. Code of the caller's runs here and may
     /// panic, so nothing is ready before it was sent.
     fn run_batch(&mut self) {
-        while self.taken.len() < self.size {
+        while self.queue.len() < self.limits.requests {
             let Some(item) = self.items.next() else { break };
-            self.taken.push_back(item);
+            self.queue.push_back((item, Ok(())));
         }
-        let (mut queue, sent) = self.assemble();
-        match queue.last() {
-            Some((_, Err(error))) if is_fatal(error) => {
-                let error = error.clone();
-                self.give_up(&mut queue, &sent, &error);
-            }
-            _ if sent.is_empty() => {}
-            _ => self.send_batch(&mut queue, &sent),
+        let count = self.assemble();
+        let last = count.checked_sub(1).and_then(|last| self.queue[last].1.as_ref().err());
+        match last.filter(|error| is_fatal(error)).cloned() {
+            Some(error) => self.give_up(0, &error),
+            None if self.sent.is_empty() => {}
+            None => self.send_batch(),
         }
-        let mut errors = queue.iter().filter_map(|(_, verdict)| verdict.as_ref().err());
-        self.gave_up = errors.rfind(|error| is_fatal(error)).cloned();
-        self.ready = queue.into();
+        let errors = self.queue.iter().take(count).filter_map(|(_, verdict)| verdict.as_ref().err());
+        self.gave_up = errors.rev().find(|error| is_fatal(error)).cloned();
+        self.ready = count;
     }
 
-    /// Puts requests into the batch, and says where in the queue their items are. A request may take
-    /// a lookup; the first that shows that the next ones will fail as well is the last.
-    fn assemble(&mut self) -> (Queue<I::Item>, Vec<usize>) {
+    /// Puts requests into the batch, and says how many of the queue are dealt with by that. A request
+    /// may take a lookup; the first that shows that the next ones will fail as well is the last.
+    fn assemble(&mut self) -> usize {
         self.batch.clear();
-        let (mut queue, mut sent) = (Vec::with_capacity(self.taken.len()), Vec::new());
-        while let Some(item) = self.taken.pop_front() {
-            match self.job.request(self.handle, &item) {
+        self.sent.clear();
+        let most = self.queue.len().min(self.limits.requests);
+        for (position, (item, verdict)) in self.queue.iter_mut().enumerate().take(most) {
+            match self.job.request(self.handle, item) {
+                // It is the first of the next batch.
+                Ok(request) if !self.batch.has_room_for(&request, self.limits.bytes) => return position,
                 Ok(request) => {
                     self.batch.push(&request);
-                    sent.push(queue.len());
-                    queue.push((item, Ok(())));
+                    self.sent.push(position);
+                    *verdict = Ok(());
                 }
                 Err(error) => {
                     let stop = is_fatal(&error) || matches!(error, Error::PermissionDenied(_));
-                    queue.push((item, Err(error)));
+                    *verdict = Err(error);
                     if stop {
-                        break;
+                        return position + 1;
                     }
                 }
             }
         }
-        (queue, sent)
+        most
     }
 
     /// Sends the batch. The kernel answers in order: the failures, and the last request in any case.
-    fn send_batch(&mut self, queue: &mut Queue<I::Item>, sent: &[usize]) {
+    fn send_batch(&mut self) {
         let first = match self.handle.link.send_batch(&mut self.batch) {
             Ok(first) => first,
-            Err(fault) => return self.fail(queue, sent, fault),
+            Err(fault) => return self.fail(0, fault),
         };
-        let last = first + (sent.len() - 1) as u32;
+        let last = first + (self.sent.len() - 1) as u32;
         let patience = self.handle.link.patience();
         // Who lacks the rights gets one answer for the whole datagram, to its first request. A
         // first entry that cannot be changed looks the same, but there the last answer is waiting.
@@ -255,50 +285,54 @@ impl<I: Iterator, J: Job<I::Item>> Verdicts<'_, I, J> {
             let patience = if denied { Duration::ZERO } else { patience };
             let (seq, answer) = match self.handle.link.answer_among(first, last, patience) {
                 Ok(answer) => answer,
-                Err(Fault::TimedOut) if denied => return self.deny(queue, &sent[answered..]),
-                Err(fault) => return self.fail(queue, &sent[answered..], fault),
+                Err(Fault::TimedOut) if denied => return self.deny(answered),
+                Err(fault) => return self.fail(answered, fault),
             };
-            let position = (seq - first) as usize;
+            let request = (seq - first) as usize;
             denied = false;
             if let Answer::Refused { errno, message } = answer {
-                denied = errno == libc::EPERM && position == 0;
-                let (item, verdict) = &mut queue[sent[position]];
+                denied = errno == libc::EPERM && request == 0;
+                let (item, verdict) = &mut self.queue[self.sent[request]];
                 *verdict = Err(refused(self.job.failure(item), errno, message));
             }
             if seq == last {
-                return self.explain(queue, sent);
+                return self.explain();
             }
-            answered = position + 1;
+            answered = request + 1;
         }
     }
 
-    /// No answer for these: each has the error of the batch.
-    fn fail(&self, queue: &mut Queue<I::Item>, sent: &[usize], fault: Fault) {
-        if let Some(&first) = sent.first() {
-            let error = fault.during(self.job.failure(&queue[first].0));
-            self.give_up(queue, sent, &error);
+    /// No answer for the requests from this one on: each has the error of the batch.
+    fn fail(&mut self, from: usize, fault: Fault) {
+        if matches!(fault, Fault::Overrun) {
+            // The receive buffer is not what it was.
+            self.limits = Limits::of(&self.handle.link);
+        }
+        if let Some(&position) = self.sent.get(from) {
+            let error = fault.during(self.job.failure(&self.queue[position].0));
+            self.give_up(from, &error);
         }
     }
 
-    /// Each of these has this error, about itself.
-    fn give_up(&self, queue: &mut Queue<I::Item>, sent: &[usize], error: &Error) {
-        for &position in sent {
-            let (item, verdict) = &mut queue[position];
+    /// The requests from this one on have this error, each about itself.
+    fn give_up(&mut self, from: usize, error: &Error) {
+        for &position in &self.sent[from..] {
+            let (item, verdict) = &mut self.queue[position];
             *verdict = Err(error.clone().about(self.job.object(item)));
         }
     }
 
-    fn deny(&self, queue: &mut Queue<I::Item>, sent: &[usize]) {
-        for &position in sent {
-            let (item, verdict) = &mut queue[position];
+    fn deny(&mut self, from: usize) {
+        for &position in &self.sent[from..] {
+            let (item, verdict) = &mut self.queue[position];
             *verdict = Err(Error::PermissionDenied(self.job.failure(item).with_errno(libc::EPERM)));
         }
     }
 
     /// Finds out what errors mean, now that nothing is under way.
-    fn explain(&mut self, queue: &mut Queue<I::Item>, sent: &[usize]) {
-        for &position in sent {
-            let (item, verdict) = &mut queue[position];
+    fn explain(&mut self) {
+        for &position in &self.sent {
+            let (item, verdict) = &mut self.queue[position];
             if let Err(error) = verdict {
                 *verdict = Err(self.job.explain(self.handle, item, error.clone()));
             }

@@ -44,7 +44,7 @@ impl Handle {
     /// This is the fast way to be rid of a zone: a kernel that was seen to do it right (see
     /// [`Flush`]) does it in one go, in a tenth of the time that listing and deleting take. It does not
     /// say how many there were, and an entry that is made meanwhile may go or stay.
-    /// [`empty_zone`](Self::empty_zone) deletes the entries of exactly one [`Zone`], says which, and
+    /// [`empty_zone`](Self::empty_zone) deletes the entries of exactly one [`Zone`], counts them, and
     /// leaves those that are made meanwhile.
     ///
     /// # Errors

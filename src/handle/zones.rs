@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Handle, Outcome};
+use super::{Handle, SweepOutcome};
 use crate::direction::Direction;
 use crate::error::{Error, InputError, Result};
+use crate::select::Selector;
 use crate::zone::{Zone, ZoneSet};
 
 impl Handle {
@@ -57,17 +58,16 @@ impl Handle {
     /// Deletes every entry of exactly this zone: a number means the zone for both directions, and
     /// entries with the number in one direction only stay.
     ///
-    /// The entries are listed, then deleted, each with its id: an entry that is made meanwhile
-    /// stays. The kernel's own flush by zone is not used, since it does not tell directions apart and
-    /// does not say what it deleted; [`flush_zone`](Self::flush_zone) is for that.
+    /// It is [`delete_matching`](Self::delete_matching) with nothing but the zone: entries are deleted
+    /// while they are listed, each with its id, so an entry that is made meanwhile stays, and memory
+    /// does not grow with the zone. The kernel's own flush by zone is not used, since it does not tell
+    /// directions apart and does not say what it deleted; [`flush_zone`](Self::flush_zone) is for that.
     ///
     /// # Errors
-    /// Those of a [dump](crate::Entries), before anything is deleted;
-    /// [`Error::PermissionDenied`].
-    pub fn empty_zone(&mut self, zone: impl Into<Zone>) -> Result<Outcome> {
-        let entries = self.dump().zone(zone).entries()?;
-        let keys = entries.map(|flow| flow.map(|flow| flow.key())).collect::<Result<Vec<_>>>()?;
-        self.delete_all(keys)
+    /// Those of [`Sweep::run`](crate::Sweep::run). What went wrong after something was deleted is in
+    /// the outcome.
+    pub fn empty_zone(&mut self, zone: impl Into<Zone>) -> Result<SweepOutcome> {
+        self.delete_matching(Selector::zone(zone)).run()
     }
 
     /// Hands every entry's zone to `look` until it says that it has seen enough.

@@ -85,49 +85,21 @@ impl Conntrack {
         self.check_tuples(message.family())?;
         self.check_labels()?;
         let before = message.len();
-        let result =
-            if self.is_helper_info_set() { self.build_aside(message) } else { self.build_into(message) };
-        let result = result.and_then(|()| check_built(message.attributes_from(before)));
-        if result.is_err() {
+        let helper_info = if self.is_helper_info_set() { WORST_HELPER_INFO } else { 0 };
+        let built = message.build(WORST_CASE + helper_info, |header| {
+            // SAFETY: the object is alive and only read. Behind the header there is more room than
+            // the builder needs for an object whose labels were found short and whose helper
+            // information, which comes from an attribute, is shorter than 2^16.
+            match unsafe { sys::nfct_nlmsg_build(header, self.as_ptr()) } {
+                0 => Ok(()),
+                _ => Err(ObjectError::missing("CTA_TUPLE_ORIG")),
+            }
+        });
+        let checked = built.and_then(|()| check_built(message.attributes_from(before)));
+        if checked.is_err() {
             message.truncate(before);
         }
-        result
-    }
-
-    fn build_into(&self, message: &mut MessageBuf) -> Result<(), ObjectError> {
-        if message.room() < WORST_CASE {
-            return Err(ObjectError::TooLarge);
-        }
-        // SAFETY: the buffer is aligned, begins with a header whose length is inside it, and has
-        // more room behind than the builder needs for an object whose labels were found short
-        // and which has no helper information.
-        unsafe { self.build_at(message.as_mut_ptr()) }
-    }
-
-    /// Builds in a buffer large enough for helper information of any length, then copies.
-    fn build_aside(&self, message: &mut MessageBuf) -> Result<(), ObjectError> {
-        let mut aside = vec![0u64; (WORST_CASE + WORST_HELPER_INFO) / 8];
-        let header: *mut libc::nlmsghdr = aside.as_mut_ptr().cast();
-        // SAFETY: the buffer is large enough for a header, and aligned for it.
-        unsafe { (*header).nlmsg_len = 20 };
-        // SAFETY: as in `build_into`; helper information comes from an attribute, so its length
-        // is below 2^16 and the buffer has room for it as well.
-        unsafe { self.build_at(header) }?;
-        // SAFETY: the header is still there.
-        let len = unsafe { (*header).nlmsg_len } as usize;
-        let bytes: Vec<u8> = aside.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        message.append(bytes.get(20..len).ok_or(ObjectError::TooLarge)?)
-    }
-
-    /// # Safety
-    ///
-    /// `header` points to a netlink header whose message may grow by all the builder writes.
-    unsafe fn build_at(&self, header: *mut libc::nlmsghdr) -> Result<(), ObjectError> {
-        // SAFETY: the object is alive and only read; `header` is the caller's promise.
-        match unsafe { sys::nfct_nlmsg_build(header, self.as_ptr()) } {
-            0 => Ok(()),
-            _ => Err(ObjectError::missing("CTA_TUPLE_ORIG")),
-        }
+        checked
     }
 
     fn check_tuples(&self, family: u8) -> Result<(), ObjectError> {

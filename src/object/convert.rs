@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use super::attr::{self, Attr, Kind, ReadOnly};
+use super::fill::{self, NatAttrs, TupleAttrs};
 use super::{Conntrack, MessageBuf, ObjectError};
 use crate::direction::{Direction, PerDirection};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::status::{Status, TcpFlags};
 use crate::tuple::{Icmp, Ports, Tuple};
 use crate::wire::attr::{Malformed, Writer};
 use crate::wire::decode;
-use crate::wire::encode::{self, NatAttrs, TupleAttrs, Zones};
+use crate::wire::encode::{self, Zones};
 use crate::wire::uapi::{self, cta, nest};
 use crate::zone::Zone;
 
@@ -40,7 +41,7 @@ impl TryFrom<&Flow> for Conntrack {
         attributes.extend(reported(flow)?);
         let mut ct = Self::parse_payload(&attributes, flow.original.family().number())?;
         // And the other way round for what only requests have.
-        encode::set_properties(&mut ct, flow)?;
+        fill::set_properties(&mut ct, flow)?;
         Ok(ct)
     }
 }
@@ -136,8 +137,8 @@ impl TryFrom<&Conntrack> for Flow {
             reply: seq_adjust(ct, Direction::Reply),
         };
         flow.synproxy = synproxy(ct);
-        flow.source_nat = nat(ct, &encode::SOURCE_NAT);
-        flow.destination_nat = nat(ct, &encode::DESTINATION_NAT);
+        flow.source_nat = nat(ct, &fill::SOURCE_NAT);
+        flow.destination_nat = nat(ct, &fill::DESTINATION_NAT);
         Ok(flow)
     }
 }
@@ -146,7 +147,7 @@ impl Conntrack {
     /// The original tuple; all of it has to be there.
     pub(super) fn original(&self) -> Result<Tuple, ObjectError> {
         let missing = ObjectError::missing("CTA_TUPLE_ORIG");
-        self.tuple(&encode::ORIGINAL, self.icmp()).ok_or(missing)
+        self.tuple(&fill::ORIGINAL, self.icmp()).ok_or(missing)
     }
 
     /// The reply tuple; all of it has to be there, and of ICMP the original tuple as well.
@@ -155,7 +156,7 @@ impl Conntrack {
         // No attribute holds the ICMP part of the reply, which NAT may have given another id.
         match self.icmp() {
             Some(_) => self.built_reply()?.ok_or(missing),
-            None => self.tuple(&encode::REPLY, None).ok_or(missing),
+            None => self.tuple(&fill::REPLY, None).ok_or(missing),
         }
     }
 
@@ -163,7 +164,7 @@ impl Conntrack {
         match self.get(attr::MASTER_L4PROTO) {
             None => Ok(None),
             Some(_) => {
-                self.tuple(&encode::MASTER, None).map(Some).ok_or(ObjectError::missing("CTA_TUPLE_MASTER"))
+                self.tuple(&fill::MASTER, None).map(Some).ok_or(ObjectError::missing("CTA_TUPLE_MASTER"))
             }
         }
     }
@@ -242,8 +243,10 @@ fn together<K: Kind<Value = u32>>(ct: &Conntrack, attrs: [Attr<K>; 3]) -> Option
 }
 
 fn seq_adjust(ct: &Conntrack, direction: Direction) -> Option<SeqAdjust> {
-    together(ct, encode::SEQ_ADJUST[direction]).map(|[correction_pos, offset_before, offset_after]| {
-        SeqAdjust { correction_pos, offset_before, offset_after }
+    together(ct, fill::SEQ_ADJUST[direction]).map(|[correction_pos, offset_before, offset_after]| SeqAdjust {
+        correction_pos,
+        offset_before,
+        offset_after,
     })
 }
 

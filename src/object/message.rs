@@ -1,33 +1,35 @@
-//! An outgoing netlink message: header, `nfgenmsg`, attributes, in memory C code may write to.
+//! An outgoing netlink message: header, `nfgenmsg`, attributes.
 
 use std::ops::Range;
 
 use super::ObjectError;
 use crate::wire::attr::{Attributes, HEADER, NESTED, aligned};
 
-/// Room for one message. The largest object without helper information takes 588 bytes of it.
+/// The longest message. The largest object without helper information takes 588 bytes.
 const CAPACITY: usize = 4096;
+/// Room that most requests never fill.
+const USUAL: usize = 256;
 /// `nlmsghdr` and `nfgenmsg`.
 const START: usize = 20;
 
-/// One message under construction, aligned for the C structures it begins with.
-///
-/// The length lives in the bytes, as `nlmsg_len`, because the C builder advances it there.
+/// One message under construction. Its header says at any time how long it is, which is always a
+/// multiple of four.
 #[derive(Clone)]
-#[repr(C, align(8))]
 pub(crate) struct MessageBuf {
-    bytes: [u8; CAPACITY],
+    bytes: Vec<u8>,
 }
 
 impl MessageBuf {
     /// A message without attributes. `version` is the one of `nfgenmsg`.
     pub(crate) fn new(msg_type: u16, flags: u16, family: u8, version: u8) -> Self {
-        let mut message = Self { bytes: [0; CAPACITY] };
-        message.bytes[4..6].copy_from_slice(&msg_type.to_ne_bytes());
-        message.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
-        message.bytes[16] = family;
-        message.bytes[17] = version;
-        message.set_len(START);
+        let mut bytes = Vec::with_capacity(USUAL);
+        bytes.resize(START, 0);
+        bytes[4..6].copy_from_slice(&msg_type.to_ne_bytes());
+        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        bytes[16] = family;
+        bytes[17] = version;
+        let mut message = Self { bytes };
+        message.note_len();
         message
     }
 
@@ -49,7 +51,7 @@ impl MessageBuf {
 
     /// The message so far.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len()]
+        &self.bytes
     }
 
     /// The attributes so far.
@@ -59,65 +61,45 @@ impl MessageBuf {
 
     /// The attributes added since the message was `len` bytes long.
     pub(super) fn attributes_from(&self, len: usize) -> Attributes<'_> {
-        Attributes::new(self.as_bytes().get(aligned(len)..).unwrap_or_default())
+        Attributes::new(self.bytes.get(len..).unwrap_or_default())
     }
 
     /// Adds an attribute. `kind` is written as given, flag bits included.
+    #[inline]
     pub(crate) fn put(&mut self, kind: u16, value: &[u8]) -> Result<(), ObjectError> {
-        let start = aligned(self.len());
         let len = HEADER + value.len();
-        let header = u16::try_from(len).map_err(|_| ObjectError::TooLarge)?;
-        if aligned(len) > CAPACITY - start {
+        if aligned(len) > self.room() {
             return Err(ObjectError::TooLarge);
         }
-        let place = &mut self.bytes[start..start + aligned(len)];
-        place[..2].copy_from_slice(&header.to_ne_bytes());
-        place[2..4].copy_from_slice(&kind.to_ne_bytes());
-        place[HEADER..len].copy_from_slice(value);
-        place[len..].fill(0);
-        self.set_len(start + aligned(len));
+        // CAPACITY is far below what 16 bits hold.
+        let ([l0, l1], [k0, k1]) = ((len as u16).to_ne_bytes(), kind.to_ne_bytes());
+        self.bytes.extend_from_slice(&[l0, l1, k0, k1]);
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(&[0; 3][..aligned(len) - len]);
+        self.note_len();
         Ok(())
     }
 
+    /// Adds a string with its NUL.
+    pub(crate) fn put_text(&mut self, kind: u16, text: &[u8]) -> Result<(), ObjectError> {
+        self.put(kind, &[text, &[0]].concat())
+    }
+
     /// Adds an attribute of attributes, filled in by `fill`. Where that fails, nothing is added.
+    #[inline]
     pub(crate) fn nested(
         &mut self,
         kind: u16,
         fill: impl FnOnce(&mut Self) -> Result<(), ObjectError>,
     ) -> Result<(), ObjectError> {
-        let before = self.len();
-        let start = aligned(before);
+        let start = self.len();
         self.put(kind | NESTED, &[])?;
         if let Err(error) = fill(self) {
-            self.set_len(before);
+            self.truncate(start);
             return Err(error);
         }
-        // CAPACITY is far below what 16 bits hold.
         let len = (self.len() - start) as u16;
         self.bytes[start..start + 2].copy_from_slice(&len.to_ne_bytes());
-        Ok(())
-    }
-
-    /// Changes the type of a top-level attribute, keeping its flag bits.
-    ///
-    /// Fails when there is no attribute `from`, or one of type `to` already.
-    pub(crate) fn rename(&mut self, from: u16, to: u16) -> Result<(), ObjectError> {
-        let mut found = None;
-        let mut at = START;
-        for attribute in self.attributes() {
-            let attribute = attribute?;
-            if attribute.kind == to {
-                return Err(ObjectError::invalid("message", "both attributes are there"));
-            }
-            if attribute.kind == from {
-                found = found.or(Some(at));
-            }
-            at += aligned(HEADER + attribute.value.len());
-        }
-        let at = found.ok_or(ObjectError::missing("the attribute to rename"))?;
-        let old = u16::from_ne_bytes([self.bytes[at + 2], self.bytes[at + 3]]);
-        let new = (old & NESTED) | to;
-        self.bytes[at + 2..at + 4].copy_from_slice(&new.to_ne_bytes());
         Ok(())
     }
 
@@ -149,48 +131,52 @@ impl MessageBuf {
         Ok(None)
     }
 
-    /// Adds attributes that are laid out already.
-    pub(super) fn append(&mut self, attributes: &[u8]) -> Result<(), ObjectError> {
-        let start = aligned(self.len());
-        let end = start + aligned(attributes.len());
-        if end > CAPACITY {
+    /// Lets a builder of the C library add to the message. It gets the header of a copy that has
+    /// `room` bytes behind it, aligned for what it writes there. Where it fails, nothing is added.
+    pub(super) fn build(
+        &mut self,
+        room: usize,
+        builder: impl FnOnce(*mut libc::nlmsghdr) -> Result<(), ObjectError>,
+    ) -> Result<(), ObjectError> {
+        let mut place = vec![0u64; (self.len() + room).div_ceil(8)];
+        for (word, bytes) in place.iter_mut().zip(self.bytes.chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_ne_bytes(whole);
+        }
+        let header: *mut libc::nlmsghdr = place.as_mut_ptr().cast();
+        builder(header)?;
+        // SAFETY: `place` begins with a header, for which any bytes are valid.
+        let len = unsafe { (*header).nlmsg_len } as usize;
+        if !(self.len()..=CAPACITY).contains(&len) {
             return Err(ObjectError::TooLarge);
         }
-        self.bytes[start..end].fill(0);
-        self.bytes[start..start + attributes.len()].copy_from_slice(attributes);
-        self.set_len(end);
+        let words = place.get(..len.div_ceil(8)).ok_or(ObjectError::TooLarge)?;
+        self.bytes.clear();
+        self.bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()).take(len));
         Ok(())
     }
 
     /// Bytes written so far.
     pub(super) fn len(&self) -> usize {
-        let [a, b, c, d, ..] = self.bytes;
-        u32::from_ne_bytes([a, b, c, d]) as usize
+        self.bytes.len()
     }
 
     /// Bytes left.
-    pub(super) fn room(&self) -> usize {
+    fn room(&self) -> usize {
         CAPACITY - self.len()
     }
 
     /// Drops everything after the first `len` bytes.
     pub(super) fn truncate(&mut self, len: usize) {
         debug_assert!((START..=self.len()).contains(&len));
-        self.set_len(len);
+        self.bytes.truncate(len);
+        self.note_len();
     }
 
-    fn set_len(&mut self, len: usize) {
-        self.bytes[..4].copy_from_slice(&(len as u32).to_ne_bytes());
-    }
-
-    /// The header, for a C builder that needs no more than `bytes` behind the message so far.
-    pub(super) fn start_of_room(&mut self, bytes: usize) -> Result<*mut libc::nlmsghdr, ObjectError> {
-        if self.room() < bytes { Err(ObjectError::TooLarge) } else { Ok(self.as_mut_ptr()) }
-    }
-
-    /// The header, for the C builder. All of the buffer may be written through it.
-    pub(super) fn as_mut_ptr(&mut self) -> *mut libc::nlmsghdr {
-        self.bytes.as_mut_ptr().cast()
+    fn note_len(&mut self) {
+        let len = (self.bytes.len() as u32).to_ne_bytes();
+        self.bytes[..4].copy_from_slice(&len);
     }
 }
 
@@ -217,7 +203,6 @@ mod tests {
         expected.extend(0x0102_0304u32.to_ne_bytes());
         expected.extend([0, 0, 0, 0, 2, 0, 0, 0]);
         assert_eq!(message.as_bytes(), expected);
-        assert_eq!(message.as_mut_ptr() as usize % 8, 0);
     }
 
     #[test]
@@ -259,18 +244,5 @@ mod tests {
         });
         assert_eq!(result, Err(ObjectError::TooLarge));
         assert_eq!(message.as_bytes(), before);
-    }
-
-    #[test]
-    fn rename_moves_one_attribute() {
-        let mut message = message();
-        message.put(8, &[0; 4]).unwrap();
-        message.nested(1, |nest| nest.put(1, &[7])).unwrap();
-        message.rename(1, 2).unwrap();
-        assert_eq!(kinds(&message), [8, 2]);
-        let nested = message.as_bytes();
-        assert_eq!(u16::from_ne_bytes([nested[30], nested[31]]), NESTED | 2);
-        assert!(message.rename(1, 3).is_err(), "there is no 1 any more");
-        assert!(message.rename(8, 2).is_err(), "there is a 2 already");
     }
 }

@@ -11,6 +11,7 @@ mod copy;
 mod error;
 mod event_filter;
 mod expect;
+pub(crate) mod fill;
 mod filter;
 mod handle;
 mod key;

@@ -4,9 +4,9 @@ use std::ffi::c_uint;
 
 use super::attr::{self, Attr};
 use super::build::{ORIGINAL, REPLY, Side};
+use super::fill::{DESTINATION_NAT, NatAttrs, SOURCE_NAT};
 use super::{Conntrack, ObjectError, rules};
 use crate::sys;
-use crate::wire::encode::{DESTINATION_NAT, NatAttrs, SOURCE_NAT};
 
 impl Conntrack {
     /// Makes the reply the answer to the original tuple: addresses and ports swapped, the ICMP type

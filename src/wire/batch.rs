@@ -30,8 +30,14 @@ impl Batch {
         self.bytes.resize(aligned(self.bytes.len()), 0);
     }
 
+    /// How many requests there are.
     pub(crate) fn len(&self) -> usize {
         self.starts.len()
+    }
+
+    /// Whether one more request stays within so many bytes. An empty batch takes any.
+    pub(crate) fn has_room_for(&self, request: &impl Request, bytes: usize) -> bool {
+        self.starts.is_empty() || self.bytes.len() + aligned(request.bytes().len()) <= bytes
     }
 
     pub(crate) fn clear(&mut self) {

@@ -1,16 +1,16 @@
 //! Writes expectations and their keys into requests, through the C library's object and builder.
 
-use std::net::IpAddr;
-
-use super::encode::{put_icmp, tuple_object};
+use super::encode::put_addresses;
 use super::uapi::{expect, tuple};
 use crate::direction::Direction;
 use crate::error::{InputError, Result};
 use crate::expectation::{Expectation, ExpectationKey, ExpectationNat, SourceMask};
 use crate::flow::HelperName;
 use crate::key::Key;
+use crate::object::fill::tuple_object;
 use crate::object::{Expect, ExpectPurpose, MessageBuf, ObjectError, expect_attr};
-use crate::tuple::Tuple;
+use crate::proto::Family;
+use crate::tuple::{Layer4, Tuple};
 
 /// Adds an expectation: everything that a request can carry.
 pub(crate) fn expectation(request: &mut MessageBuf, expectation: &Expectation) -> Result<()> {
@@ -65,7 +65,7 @@ pub(crate) fn master(request: &mut MessageBuf, master: &Key) -> Result<()> {
 
 /// Adds the name of a helper.
 pub(crate) fn helper(request: &mut MessageBuf, helper: &HelperName) -> Result<()> {
-    Ok(put_text(request, expect::HELP_NAME, helper.as_bytes())?)
+    Ok(request.put_text(expect::HELP_NAME, helper.as_bytes())?)
 }
 
 /// Zone 0 is sent by saying nothing.
@@ -85,7 +85,7 @@ fn unsent_by_the_library(request: &mut MessageBuf, expectation: &Expectation) ->
         request.nested(expect::NAT, |nest| put_nat(nest, nat, &expectation.expected))?;
     }
     match &expectation.function {
-        Some(function) => put_text(request, expect::FN, function.as_bytes()),
+        Some(function) => request.put_text(expect::FN, function.as_bytes()),
         None => Ok(()),
     }
 }
@@ -109,19 +109,16 @@ fn put_nat(nest: &mut MessageBuf, nat: &ExpectationNat, expected: &Tuple) -> Res
     })
 }
 
-fn put_addresses(nest: &mut MessageBuf, src: IpAddr, dst: IpAddr) -> Result<(), ObjectError> {
-    for (address, v4, v6) in
-        [(src, tuple::IP_V4_SRC, tuple::IP_V6_SRC), (dst, tuple::IP_V4_DST, tuple::IP_V6_DST)]
-    {
-        match address {
-            IpAddr::V4(address) => nest.put(v4, &address.octets())?,
-            IpAddr::V6(address) => nest.put(v6, &address.octets())?,
-        }
-    }
+/// Puts the ICMP fields of a tuple into the message that was built: the builder keeps one type, code
+/// and id for both directions, derives the answer's type itself, and does not know every type.
+pub(super) fn put_icmp(request: &mut MessageBuf, nest: u16, of: &Tuple) -> Result<()> {
+    let (Layer4::Icmp(icmp) | Layer4::IcmpV6(icmp)) = of.layer4() else { return Ok(()) };
+    let [kind, code, id] = match of.family() {
+        Family::Ipv4 => [tuple::PROTO_ICMP_TYPE, tuple::PROTO_ICMP_CODE, tuple::PROTO_ICMP_ID],
+        Family::Ipv6 => [tuple::PROTO_ICMPV6_TYPE, tuple::PROTO_ICMPV6_CODE, tuple::PROTO_ICMPV6_ID],
+    };
+    request.overwrite(&[nest, tuple::PROTO, kind], &[icmp.kind])?;
+    request.overwrite(&[nest, tuple::PROTO, code], &[icmp.code])?;
+    request.overwrite(&[nest, tuple::PROTO, id], &icmp.id.to_be_bytes())?;
     Ok(())
-}
-
-/// A string with its NUL.
-fn put_text(request: &mut MessageBuf, kind: u16, text: &[u8]) -> Result<(), ObjectError> {
-    request.put(kind, &[text, &[0]].concat())
 }

@@ -40,6 +40,8 @@ pub(crate) struct Link {
     interrupted: bool,
     /// Whether an answer was lost or is late, so that something is left in the socket.
     disturbed: bool,
+    /// When the link was made: a deadline that is over.
+    long_ago: Instant,
     inbox: Inbox,
 }
 
@@ -102,6 +104,7 @@ impl Link {
             lingers: false,
             interrupted: false,
             disturbed: false,
+            long_ago: Instant::now(),
             inbox: Inbox::new(),
         }
     }
@@ -117,6 +120,11 @@ impl Link {
     /// The receive buffer that the socket has, in bytes.
     pub(crate) fn receive_buffer(&self) -> io::Result<usize> {
         self.socket.receive_buffer()
+    }
+
+    /// The longest datagram that can be sent, in bytes.
+    pub(crate) fn longest_datagram(&self) -> io::Result<usize> {
+        self.socket.longest_datagram()
     }
 
     /// Asks for a receive buffer and says what was obtained, both in bytes.
@@ -222,9 +230,14 @@ impl Link {
                     return Ok((seq, answer));
                 }
             }
-            // The clock is asked only when there is something to wait for.
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience.min(FOR_EVER));
-            self.inbox.fill(&self.socket, Some(deadline))?;
+            match self.inbox.fill(&self.socket, Some(deadline.unwrap_or(self.long_ago))) {
+                // The clock is asked only when there is something to wait for: the kernel answers
+                // most requests before it is asked for the answer.
+                Err(Fault::TimedOut) if deadline.is_none() => {
+                    deadline = Some(Instant::now() + patience.min(FOR_EVER));
+                }
+                filled => filled?,
+            }
         }
     }
 

@@ -55,6 +55,11 @@ impl Monitor {
         &self.socket
     }
 
+    /// Asks for messages from other network namespaces too.
+    pub(crate) fn listen_all_namespaces(&mut self) -> io::Result<()> {
+        self.socket.listen_all_namespaces()
+    }
+
     /// The bytes of a message, headers included; valid until the next receive.
     pub(crate) fn bytes(&self, message: Range<usize>) -> &[u8] {
         self.inbox.bytes(message)

@@ -44,12 +44,14 @@ pub(crate) mod cta {
     pub(crate) const STATUS: u16 = 3;
     pub(crate) const PROTOINFO: u16 = 4;
     pub(crate) const HELP: u16 = 5;
+    pub(crate) const NAT_SRC: u16 = 6;
     pub(crate) const TIMEOUT: u16 = 7;
     pub(crate) const MARK: u16 = 8;
     pub(crate) const COUNTERS_ORIG: u16 = 9;
     pub(crate) const COUNTERS_REPLY: u16 = 10;
     pub(crate) const USE: u16 = 11;
     pub(crate) const ID: u16 = 12;
+    pub(crate) const NAT_DST: u16 = 13;
     pub(crate) const TUPLE_MASTER: u16 = 14;
     pub(crate) const SEQ_ADJ_ORIG: u16 = 15;
     pub(crate) const SEQ_ADJ_REPLY: u16 = 16;
@@ -58,6 +60,7 @@ pub(crate) mod cta {
     pub(crate) const TIMESTAMP: u16 = 20;
     pub(crate) const MARK_MASK: u16 = 21;
     pub(crate) const LABELS: u16 = 22;
+    pub(crate) const LABELS_MASK: u16 = 23;
     pub(crate) const SYNPROXY: u16 = 24;
     pub(crate) const FILTER: u16 = 25;
     pub(crate) const STATUS_MASK: u16 = 26;
@@ -105,6 +108,16 @@ pub(crate) mod protoinfo {
     pub(crate) const SCTP_STATE: u16 = 1;
     pub(crate) const SCTP_VTAG_ORIGINAL: u16 = 2;
     pub(crate) const SCTP_VTAG_REPLY: u16 = 3;
+}
+
+/// What NAT is asked for (`enum ctattr_nat` and `enum ctattr_protonat`).
+pub(crate) mod nat {
+    pub(crate) const V4_MINIP: u16 = 1;
+    pub(crate) const PROTO: u16 = 3;
+    pub(crate) const V6_MINIP: u16 = 4;
+
+    pub(crate) const PORT_MIN: u16 = 1;
+    pub(crate) const PORT_MAX: u16 = 2;
 }
 
 /// Attributes of the smaller nests.

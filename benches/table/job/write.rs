@@ -72,10 +72,10 @@ pub(super) fn empty_zone() -> Result<Done> {
     let mut handle = Handle::open()?;
     let watch = Watch::start()?;
     let outcome = handle.empty_zone(flows::LARGE_ZONE)?;
-    let done = watch.stop(outcome.deleted.len() as u64)?;
+    let done = watch.stop(outcome.done)?;
     match outcome.is_complete() {
         true => Ok(done),
-        false => Err(format!("not all deleted: {} failed", outcome.failed.len()).into()),
+        false => Err(format!("not all deleted: {} failed", outcome.failed).into()),
     }
 }
 

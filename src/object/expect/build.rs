@@ -51,18 +51,20 @@ impl Expect {
                 None => {}
             }
         }
-        if message.room() < WORST_CASE {
-            return Err(ObjectError::TooLarge);
-        }
         let before = message.len();
-        // SAFETY: the buffer is aligned, begins with a header whose length is inside it, and has
-        // more room behind than the builder needs. The object is alive and only read.
-        let rc = unsafe { sys::nfexp_nlmsg_build(message.as_mut_ptr(), self.as_ptr()) };
-        let built = if rc == 0 { self.check_built(message, before) } else { Err(ObjectError::TooLarge) };
-        if built.is_err() {
+        let built = message.build(WORST_CASE, |header| {
+            // SAFETY: the object is alive and only read. Behind the header there is more room than the
+            // builder needs.
+            match unsafe { sys::nfexp_nlmsg_build(header, self.as_ptr()) } {
+                0 => Ok(()),
+                _ => Err(ObjectError::TooLarge),
+            }
+        });
+        let checked = built.and_then(|()| self.check_built(message, before));
+        if checked.is_err() {
             message.truncate(before);
         }
-        built
+        checked
     }
 
     /// Each tuple of the object is in the bytes, with two addresses and a protocol.

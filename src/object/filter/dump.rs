@@ -280,14 +280,15 @@ impl Raw {
 
     /// Adds the filter to a message as the library does for a query.
     pub(super) fn append_to(&self, message: &mut MessageBuf) -> Result<(), ObjectError> {
-        let header = message.start_of_room(ROOM)?;
-        // SAFETY: the header begins a message with more room behind than the builder needs: five
-        // attributes, of which the tuple is the only one above 16 bytes. The filter is live, and so
-        // is the object that its tuple shares its pointers with.
-        match unsafe { sys::nfct_nlmsg_build_filter(header, self.filter.as_ptr()) } {
-            0 => Ok(()),
-            _ => Err(ObjectError::missing("CTA_FILTER")),
-        }
+        message.build(ROOM, |header| {
+            // SAFETY: the header begins a message with more room behind than the builder needs: five
+            // attributes, of which the tuple is the only one above 16 bytes. The filter is live, and
+            // so is the object that its tuple shares its pointers with.
+            match unsafe { sys::nfct_nlmsg_build_filter(header, self.filter.as_ptr()) } {
+                0 => Ok(()),
+                _ => Err(ObjectError::missing("CTA_FILTER")),
+            }
+        })
     }
 }
 
