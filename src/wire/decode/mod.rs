@@ -86,9 +86,9 @@ fn read_attributes(attributes: &[u8], flow: &mut Flow) -> Result<()> {
             cta::LABELS => flow.labels = Some(parts::labels(attribute)?),
             cta::SECCTX => flow.security_context = parts::security_context(attribute.nested())?,
             cta::TUPLE_MASTER => flow.master = Some(tuple(attribute.nested())?),
-            cta::SEQ_ADJ_ORIG => flow.seq_adjust.original = Some(parts::seq_adjust(attribute.nested())?),
-            cta::SEQ_ADJ_REPLY => flow.seq_adjust.reply = Some(parts::seq_adjust(attribute.nested())?),
-            cta::SYNPROXY => flow.synproxy = Some(parts::synproxy(attribute.nested())?),
+            cta::SEQ_ADJ_ORIG => flow.seq_adjust.original = parts::seq_adjust(attribute.nested())?,
+            cta::SEQ_ADJ_REPLY => flow.seq_adjust.reply = parts::seq_adjust(attribute.nested())?,
+            cta::SYNPROXY => flow.synproxy = parts::synproxy(attribute.nested())?,
             _ => {}
         }
     }

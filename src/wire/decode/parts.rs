@@ -95,25 +95,31 @@ pub(super) fn labels(attribute: Attribute<'_>) -> Result<Labels> {
     Ok(Labels::from_words(words.map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))))
 }
 
-pub(super) fn seq_adjust(nest: Attributes<'_>) -> Result<SeqAdjust> {
+pub(super) fn seq_adjust(nest: Attributes<'_>) -> Result<Option<SeqAdjust>> {
     let kinds = [nest::SEQ_ADJ_CORRECTION_POS, nest::SEQ_ADJ_OFFSET_BEFORE, nest::SEQ_ADJ_OFFSET_AFTER];
-    let [correction_pos, offset_before, offset_after] = numbers(nest, kinds, "CTA_SEQADJ")?;
-    Ok(SeqAdjust { correction_pos, offset_before, offset_after })
+    Ok(numbers(nest, kinds, "CTA_SEQADJ")?.map(|[correction_pos, offset_before, offset_after]| SeqAdjust {
+        correction_pos,
+        offset_before,
+        offset_after,
+    }))
 }
 
-pub(super) fn synproxy(nest: Attributes<'_>) -> Result<SynProxy> {
+pub(super) fn synproxy(nest: Attributes<'_>) -> Result<Option<SynProxy>> {
     let kinds = [nest::SYNPROXY_ISN, nest::SYNPROXY_ITS, nest::SYNPROXY_TSOFF];
-    let [isn, its, tsoff] = numbers(nest, kinds, "CTA_SYNPROXY")?;
-    Ok(SynProxy { isn, its, tsoff })
+    Ok(numbers(nest, kinds, "CTA_SYNPROXY")?.map(|[isn, its, tsoff]| SynProxy { isn, its, tsoff }))
 }
 
-/// The numbers of these types; 0 for one that is missing.
-fn numbers<const N: usize>(nest: Attributes<'_>, kinds: [u16; N], what: &'static str) -> Result<[u32; N]> {
-    let mut numbers = [0; N];
+/// Numbers that go together: `None` when there is none of them, 0 for a single one that is missing.
+fn numbers<const N: usize>(
+    nest: Attributes<'_>,
+    kinds: [u16; N],
+    what: &'static str,
+) -> Result<Option<[u32; N]>> {
+    let mut numbers = None;
     for attribute in nest {
         let attribute = attribute?;
         if let Some(at) = kinds.iter().position(|kind| *kind == attribute.kind) {
-            numbers[at] = attribute.be32(what)?;
+            numbers.get_or_insert([0; N])[at] = attribute.be32(what)?;
         }
     }
     Ok(numbers)
