@@ -1,7 +1,7 @@
 //! Reads an entry from the kernel's message in one pass, straight into a [`Flow`].
 //!
-//! The C parser is not used here: it forgets the ICMP part of a reply tuple, trusts lengths, and
-//! costs ten times as much. Tests hold the two against each other.
+//! The C parser is not used here: it has no attributes for the ICMP part of a reply tuple, trusts
+//! lengths, and costs ten times as much. Tests hold the two against each other.
 //!
 //! What costs time here is waiting more than work: for the length that says where the next attribute
 //! begins, and for a value that is put together in one place to be moved to another. So the nests
