@@ -1,7 +1,7 @@
 //! Tuples: what identifies one direction of a flow.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::error::InputError;
 use crate::key::Key;
@@ -109,6 +109,12 @@ pub(crate) fn counterpart(pairs: &[(u8, u8)], kind: u8) -> Option<u8> {
 }
 
 impl Tuple {
+    /// Stands where a tuple will be read to.
+    pub(crate) const UNREAD: Self = {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self { src: nowhere, dst: nowhere, layer4: Layer4::Other(Protocol::new(0)) }
+    };
+
     /// Any protocol.
     ///
     /// # Errors

@@ -273,3 +273,34 @@ fn bare_attributes_are_read_like_messages() {
         assert_eq!(Flow::try_from(&object).expect("a flow"), whole);
     }
 }
+
+/// Thousands of real entries of every protocol, family, kind of zone and state.
+#[test]
+fn the_decoder_and_the_c_parser_read_every_real_entry_alike() {
+    let mut handle = require_kernel!();
+    table::prepare();
+    let kinds = table::flows();
+    let zoned = |round: u16| kinds.iter().map(move |kind| kind.clone().zone(100 + round));
+    // A master has to be in the zone of its flow.
+    let flows = (0..50).flat_map(zoned).filter(|flow| flow.master.is_none()).chain(kinds.iter().cloned());
+    let mut made = 0;
+    for (flow, verdict) in handle.create_many(flows) {
+        verdict.unwrap_or_else(|error| panic!("{flow}: {error}"));
+        made += 1;
+    }
+    assert!(made > 2_500, "{made}");
+    let messages = Raw::open(0).dump();
+    assert_eq!(messages.len(), made);
+    let mut listed = common::all(&mut handle);
+    for message in &messages {
+        let flow = Flow::from_message(message).expect("a flow");
+        let object = Conntrack::parse(message).expect("an object");
+        assert_eq!(Flow::try_from(&object).as_ref(), Ok(&flow));
+        let at = listed.iter().position(|other| other.id == flow.id).expect("listed too");
+        let mut other = listed.swap_remove(at);
+        // A second may have passed.
+        other.timeout = flow.timeout;
+        assert_eq!(other, flow);
+    }
+    assert_eq!(listed, []);
+}

@@ -166,9 +166,10 @@ impl Iterator for Entries<'_> {
                 Ok(message) => message,
                 Err(error) => return Some(Err(error)),
             };
-            match decode::flow(self.handle.link.bytes(message)) {
-                Ok(flow) if self.is_wanted(&flow) => return Some(Ok(flow)),
-                Ok(_) => {}
+            let mut flow = decode::unread();
+            match decode::read(self.handle.link.bytes(message), &mut flow) {
+                Ok(()) if self.is_wanted(&flow) => return Some(Ok(flow)),
+                Ok(()) => {}
                 Err(malformed) => {
                     return Some(Err(Error::Malformed { failure: failure(&self.filter), malformed }));
                 }
@@ -230,6 +231,7 @@ impl Listing {
     }
 
     /// The next message, or the error that ends the listing.
+    #[inline]
     pub(super) fn next(
         &mut self,
         link: &mut Link,

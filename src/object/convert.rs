@@ -200,7 +200,7 @@ impl Conntrack {
         for attribute in message.attributes() {
             let attribute = attribute?;
             if attribute.kind == cta::TUPLE_REPLY {
-                return Ok(Some(decode::zoned_tuple(attribute)?.0));
+                return Ok(Some(decode::tuple(attribute.nested())?));
             }
         }
         Ok(None)

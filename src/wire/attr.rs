@@ -81,22 +81,40 @@ impl<'a> Attributes<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
+
+    /// All of it as exactly `N` words, to compare with a [layout](super::layout).
+    #[inline]
+    pub(crate) fn words<const N: usize>(&self) -> Option<[u32; N]> {
+        if self.rest.len() != 4 * N {
+            return None;
+        }
+        let mut words = [0; N];
+        for (word, bytes) in words.iter_mut().zip(self.rest.chunks_exact(4)) {
+            *word = u32::from_ne_bytes(*bytes.first_chunk()?);
+        }
+        Some(words)
+    }
 }
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = Result<Attribute<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         // Fewer bytes than a header are padding; the kernel's and libmnl's walkers stop there too.
-        let [l0, l1, t0, t1, ..] = *self.rest else { return None };
-        let len = usize::from(u16::from_ne_bytes([l0, l1]));
-        if len < HEADER || len > self.rest.len() {
+        if self.rest.len() < HEADER {
+            return None;
+        }
+        // Asked for once, the length is not asked for again by what follows.
+        let (len, behind) = self.rest.split_first_chunk()?;
+        let (kind, _) = behind.split_first_chunk()?;
+        let len = usize::from(u16::from_ne_bytes(*len));
+        let Some(value) = self.rest.get(HEADER..len) else {
             self.rest = &[];
             return Some(Err(Malformed::new("attribute", "length outside its message")));
-        }
-        let value = &self.rest[HEADER..len];
-        self.rest = self.rest.get(aligned(len)..).unwrap_or(&[]);
-        Some(Ok(Attribute { kind: u16::from_ne_bytes([t0, t1]) & TYPE_MASK, value }))
+        };
+        self.rest = &self.rest[aligned(len).min(self.rest.len())..];
+        Some(Ok(Attribute { kind: u16::from_ne_bytes(*kind) & TYPE_MASK, value }))
     }
 }
 

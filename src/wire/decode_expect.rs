@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::attr::{Attribute, Attributes, Malformed};
-use super::decode::{HEADERS, text, zoned_tuple};
+use super::decode::{self, HEADERS, text};
 use super::uapi::expect;
 use crate::direction::Direction;
 use crate::expectation::{Expectation, ExpectationFlags, ExpectationNat, SourceMask};
@@ -27,7 +27,7 @@ pub(crate) fn expectation(message: &[u8]) -> Result<Expectation> {
             expect::MASK => &mut mask,
             _ => continue,
         };
-        *tuple = Some(zoned_tuple(attribute)?.0);
+        *tuple = Some(decode::tuple(attribute.nested())?);
     }
     let master = master.ok_or(Malformed::new("CTA_EXPECT_MASTER", "missing"))?;
     let expected = expected.ok_or(Malformed::new("CTA_EXPECT_TUPLE", "missing"))?;
@@ -78,7 +78,7 @@ fn nat(nest: Attribute<'_>) -> Result<Option<ExpectationNat>> {
                     _ => return Err(Malformed::new("CTA_EXPECT_NAT_DIR", "no direction")),
                 });
             }
-            expect::NAT_TUPLE => tuple = Some(zoned_tuple(attribute)?.0),
+            expect::NAT_TUPLE => tuple = Some(decode::tuple(attribute.nested())?),
             _ => {}
         }
     }

@@ -124,7 +124,7 @@ pub(crate) fn key(request: &mut MessageBuf, key: &Key, direction: Direction) -> 
 fn check_named(request: &MessageBuf, kind: u16, tuple: &Tuple) -> Result<(), ObjectError> {
     let first: Option<Attribute<'_>> = request.attributes().next().transpose()?;
     let named = first.filter(|first| first.kind == kind).ok_or(ObjectError::missing("CTA_TUPLE_ORIG"))?;
-    let (read, _) = decode::zoned_tuple(named)?;
+    let read = decode::tuple(named.nested())?;
     let same = (read.src(), read.dst(), read.protocol()) == (tuple.src(), tuple.dst(), tuple.protocol());
     if same { Ok(()) } else { Err(ObjectError::missing("CTA_TUPLE_ORIG")) }
 }

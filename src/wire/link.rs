@@ -190,6 +190,7 @@ impl Link {
     }
 
     /// The next part of the answer to request `seq`.
+    #[inline]
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
         let answer = self.answer_among(seq, seq, self.patience)?.1;
         if matches!(answer, Answer::Message(_)) {

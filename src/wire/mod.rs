@@ -8,6 +8,7 @@ pub(crate) mod decode_expect;
 pub(crate) mod encode;
 pub(crate) mod encode_expect;
 mod inbox;
+mod layout;
 pub(crate) mod link;
 pub(crate) mod monitor;
 #[allow(unsafe_code, reason = "system calls")]

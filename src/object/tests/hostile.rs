@@ -11,7 +11,7 @@ use crate::wire::decode_expect;
 use crate::wire::validate::nonsense;
 
 /// How many mutations to try; a slow checker such as valgrind asks for fewer.
-fn cases() -> usize {
+pub(super) fn cases() -> usize {
     let asked = std::env::var("NFCT_TEST_CASES").ok().and_then(|cases| cases.parse().ok());
     asked.unwrap_or(200_000)
 }
@@ -59,7 +59,7 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 /// Changes a message in one of the ways bytes go wrong.
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(bytes.len());
     match random.below(8) {
         0 => bytes[at] ^= 1 << random.below(8),
@@ -89,7 +89,7 @@ pub(super) fn set16(bytes: &mut [u8], at: usize, value: u16) {
     }
 }
 
-fn fix_length(bytes: &mut [u8]) {
+pub(super) fn fix_length(bytes: &mut [u8]) {
     let len = bytes.len() as u32;
     if let Some(place) = bytes.get_mut(..4) {
         place.copy_from_slice(&len.to_ne_bytes());

@@ -1,7 +1,13 @@
 //! Entries that no kernel can be made to send on demand, written by hand.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
 use super::*;
+use crate::proto::Protocol;
+use crate::tuple::Layer4;
 use crate::wire::attr::{HEADER, aligned};
+use crate::wire::uapi::{nest, tuple};
 
 /// An attribute.
 fn put(kind: u16, value: &[u8]) -> Vec<u8> {

@@ -240,7 +240,8 @@ fn an_entry_can_be_named_by_its_reply() {
         let found: Vec<u16> = message.attributes().map(|part| part.expect("an attribute").kind).collect();
         assert_eq!(found, kinds);
         let first = message.attributes().next().expect("a tuple").expect("an attribute");
-        assert_eq!(decode::zoned_tuple(first), Ok((tuple, None)));
+        assert_eq!(decode::tuple(first.nested()), Ok(tuple));
+        assert_eq!(first.nested().count(), 2, "no zone in the tuple");
     }
 }
 

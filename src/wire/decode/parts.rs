@@ -1,0 +1,126 @@
+//! The smaller parts of an entry.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Malformed, Result};
+use crate::flow::{Counters, HelperName, SeqAdjust, SynProxy, Timestamps};
+use crate::label::Labels;
+use crate::wire::attr::{Attribute, Attributes};
+use crate::wire::layout;
+use crate::wire::uapi::nest;
+
+const PACKETS: u32 = layout::header(nest::COUNTERS_PACKETS, 8);
+const BYTES: u32 = layout::header(nest::COUNTERS_BYTES, 8);
+
+/// Reads counters into their place. The layout is that of `dump_counters`, on machines that read
+/// 64 bits from anywhere; on others the kernel puts padding before them.
+pub(super) fn counters(nest: Attributes<'_>, into: &mut Option<Counters>) -> Result<()> {
+    *into = match nest.words() {
+        Some([PACKETS, p0, p1, BYTES, b0, b1]) => {
+            Some(Counters { packets: layout::be64([p0, p1]), bytes: layout::be64([b0, b1]) })
+        }
+        _ => walk_counters(nest)?,
+    };
+    Ok(())
+}
+
+#[inline(never)]
+fn walk_counters(nest: Attributes<'_>) -> Result<Option<Counters>> {
+    let (mut packets, mut bytes) = (None, None);
+    for attribute in nest {
+        let attribute = attribute?;
+        match attribute.kind {
+            nest::COUNTERS_PACKETS => packets = Some(attribute.be64("CTA_COUNTERS_PACKETS")?),
+            nest::COUNTERS_BYTES => bytes = Some(attribute.be64("CTA_COUNTERS_BYTES")?),
+            _ => {}
+        }
+    }
+    Ok(packets.zip(bytes).map(|(packets, bytes)| Counters { packets, bytes }))
+}
+
+pub(super) fn timestamps(nest: Attributes<'_>, into: &mut Timestamps) -> Result<()> {
+    for attribute in nest {
+        let attribute = attribute?;
+        match attribute.kind {
+            nest::TIMESTAMP_START => into.start = Some(time(attribute, "CTA_TIMESTAMP_START")?),
+            nest::TIMESTAMP_STOP => into.stop = Some(time(attribute, "CTA_TIMESTAMP_STOP")?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Nanoseconds since 1970; 64 bits of them stay within what a system time holds.
+pub(super) fn time(attribute: Attribute<'_>, what: &'static str) -> Result<SystemTime> {
+    Ok(UNIX_EPOCH + Duration::from_nanos(attribute.be64(what)?))
+}
+
+pub(super) fn helper(nest: Attributes<'_>) -> Result<Option<HelperName>> {
+    let mut name = None;
+    for attribute in nest {
+        let attribute = attribute?;
+        if attribute.kind == nest::HELP_NAME {
+            name = Some(
+                HelperName::from_bytes(text(attribute))
+                    .map_err(|_| Malformed::new("CTA_HELP_NAME", "no name"))?,
+            );
+        }
+    }
+    Ok(name)
+}
+
+pub(super) fn security_context(nest: Attributes<'_>) -> Result<Option<OsString>> {
+    let mut context = None;
+    for attribute in nest {
+        let attribute = attribute?;
+        if attribute.kind == nest::SECCTX_NAME {
+            context = Some(OsString::from_vec(text(attribute).to_vec()));
+        }
+    }
+    Ok(context)
+}
+
+/// A string up to its NUL, or all of it.
+pub(in crate::wire) fn text(attribute: Attribute<'_>) -> &[u8] {
+    attribute.value.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+pub(super) fn labels(attribute: Attribute<'_>) -> Result<Labels> {
+    let words = attribute.value.chunks_exact(4);
+    if !words.remainder().is_empty() {
+        return Err(Malformed::new("CTA_LABELS", "not made of words"));
+    }
+    Ok(Labels::from_words(words.map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))))
+}
+
+pub(super) fn seq_adjust(nest: Attributes<'_>) -> Result<Option<SeqAdjust>> {
+    let kinds = [nest::SEQ_ADJ_CORRECTION_POS, nest::SEQ_ADJ_OFFSET_BEFORE, nest::SEQ_ADJ_OFFSET_AFTER];
+    Ok(numbers(nest, kinds, "CTA_SEQADJ")?.map(|[correction_pos, offset_before, offset_after]| SeqAdjust {
+        correction_pos,
+        offset_before,
+        offset_after,
+    }))
+}
+
+pub(super) fn synproxy(nest: Attributes<'_>) -> Result<Option<SynProxy>> {
+    let kinds = [nest::SYNPROXY_ISN, nest::SYNPROXY_ITS, nest::SYNPROXY_TSOFF];
+    Ok(numbers(nest, kinds, "CTA_SYNPROXY")?.map(|[isn, its, tsoff]| SynProxy { isn, its, tsoff }))
+}
+
+/// Numbers that go together: `None` when there is none of them, 0 for a single one that is missing.
+fn numbers<const N: usize>(
+    nest: Attributes<'_>,
+    kinds: [u16; N],
+    what: &'static str,
+) -> Result<Option<[u32; N]>> {
+    let mut numbers = None;
+    for attribute in nest {
+        let attribute = attribute?;
+        if let Some(at) = kinds.iter().position(|kind| *kind == attribute.kind) {
+            numbers.get_or_insert([0; N])[at] = attribute.be32(what)?;
+        }
+    }
+    Ok(numbers)
+}
