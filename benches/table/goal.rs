@@ -18,6 +18,7 @@ const GOALS: &[Goal] = &[
     Goal { row: CREATE_MANY, measure: Measure::Rate(C_CREATE), target: 2.0 },
     Goal { row: DELETE_MANY, measure: Measure::Rate(C_DELETE), target: 2.4 },
     Goal { row: EMPTY_ZONE, measure: Measure::Time(CONNTRACK_ZONE), target: 0.25 },
+    Goal { row: FLUSH_ZONE, measure: Measure::Time(CONNTRACK_ZONE), target: 0.10 },
     Goal { row: DELETE_MATCHING, measure: Measure::Time(DUMP), target: 1.15 },
     Goal { row: EVENTS, measure: Measure::Cpu(RECEIVE_EVENTS), target: 1.08 },
     Goal { row: EVENTS, measure: Measure::Cpu(C_EVENTS), target: 0.78 },
@@ -26,6 +27,9 @@ const GOALS: &[Goal] = &[
     Goal { row: DUMP, measure: Measure::AboveIdle, target: 4.0 },
     Goal { row: DELETE_MATCHING, measure: Measure::AboveIdle, target: 4.0 },
     Goal { row: CREATE_MANY, measure: Measure::AboveIdle, target: 4.0 },
+    Goal { row: EMPTY_ZONE, measure: Measure::AboveIdle, target: 4.0 },
+    Goal { row: LOOK_UP, measure: Measure::Nanos, target: 200.0 },
+    Goal { row: MIRROR, measure: Measure::BytesPerEntry, target: 600.0 },
 ];
 
 /// One thing that is asked of one row.
@@ -47,6 +51,10 @@ enum Measure {
     Peak,
     /// The same, above that of a process with an idle handle.
     AboveIdle,
+    /// Memory above that of a process with an idle handle, for one entry.
+    BytesPerEntry,
+    /// The time for one entry.
+    Nanos,
     /// Events that did not arrive.
     Lost,
 }
@@ -85,6 +93,14 @@ impl Goal {
             Measure::Peak => (row.peak_mib(), "MiB at most".to_owned()),
             Measure::AboveIdle => {
                 (row.peak_mib() - report.find(IDLE)?.peak_mib(), format!("MiB above `{IDLE}`"))
+            }
+            Measure::BytesPerEntry => {
+                let mib = row.peak_mib() - report.find(IDLE)?.peak_mib();
+                (mib * 1024.0 * 1024.0 / row.entries(), "bytes per entry".to_owned())
+            }
+            Measure::Nanos => {
+                by_cpu = Some(row.cpu());
+                (row.clock(), "ns per entry".to_owned())
             }
             Measure::Lost => (row.lost() as f64, "events lost".to_owned()),
         };

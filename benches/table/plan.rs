@@ -24,7 +24,10 @@ pub(crate) const C_DELETE: &str = "delete: C nfct_query";
 pub(crate) const DELETE_MANY: &str = "delete: delete_many()";
 pub(crate) const CONNTRACK_ZONE: &str = "empty a zone of 1/5: conntrack -D -w";
 pub(crate) const EMPTY_ZONE: &str = "empty a zone of 1/5: empty_zone()";
+pub(crate) const FLUSH_ZONE: &str = "empty a zone of 1/5: flush_zone()";
 pub(crate) const DELETE_MATCHING: &str = "3,000 selectors: delete_matching()";
+pub(crate) const MIRROR: &str = "mirror: Table::open()";
+pub(crate) const LOOK_UP: &str = "mirror: by_original()";
 pub(crate) const RECEIVE_EVENTS: &str = "events: receive only";
 pub(crate) const C_EVENTS: &str = "events: C nfct_catch, 15 getters";
 pub(crate) const EVENTS: &str = "events: Events";
@@ -125,6 +128,9 @@ impl Programs {
                 "refill-zone",
             ),
             refilled(ours(EMPTY_ZONE, "empty-zone", in_zone(large)), "refill-zone"),
+            refilled(ours(FLUSH_ZONE, &format!("flush-zone {entries}"), in_zone(large)), "refill-zone"),
+            ours(MIRROR, "mirror", all),
+            ours(LOOK_UP, "look-up", all),
         ]
     }
 

@@ -41,6 +41,11 @@ impl Measured {
         median(&sorted(self.samples.iter().map(|sample| sample.peak_kib as f64 / 1024.0)))
     }
 
+    /// How many entries a run comes to, for which its time is given.
+    pub(crate) fn entries(&self) -> f64 {
+        self.samples.first().map_or(1, |sample| sample.entries.max(1)) as f64
+    }
+
     /// Events that did not arrive, in all runs.
     pub(crate) fn lost(&self) -> u64 {
         self.samples.iter().map(|sample| sample.lost).sum()
@@ -117,11 +122,10 @@ fn measured_line(row: &Measured) -> Vec<String> {
         return line;
     }
     let (clocks, whole) = (row.clocks(), |value: &f64| format!("{value:.0}"));
-    let entries = row.samples.first().map_or(0, |sample| sample.entries.max(1));
     line.push(whole(&row.clock()));
     line.extend([clocks.first(), clocks.last()].map(|value| value.map(whole).unwrap_or_default()));
     line.push(whole(&row.cpu()));
-    line.push(format!("{:.1}", row.clock() * entries as f64 / 1e6));
+    line.push(format!("{:.1}", row.clock() * row.entries() / 1e6));
     line.push(format!("{:.1}", row.peak_mib()));
     line
 }

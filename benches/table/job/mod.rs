@@ -2,6 +2,7 @@
 
 mod bare;
 mod event;
+mod mirror;
 mod read;
 mod watch;
 mod write;
@@ -29,6 +30,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         "delete-many" => write::delete_many(count()?)?,
         "delete-matching" => write::delete_matching(count()?)?,
         "empty-zone" => write::empty_zone()?,
+        "flush-zone" => write::flush_zone(count()?)?,
+        "mirror" => mirror::open()?,
+        "look-up" => mirror::look_up()?,
         "receive-events" => bare::events(count()?)?,
         "events" => event::events(count()?)?,
         "churn" => event::churn(count()?)?,
