@@ -4,11 +4,13 @@
 // declared. Those with something to uphold, or whose form is not their Rust one, have it here: a
 // struct of the fields as they are written, and a checked way back.
 
+mod counts;
 mod error;
 mod event;
 mod expectation;
 mod flags;
 mod flow;
+mod preflight;
 #[cfg(all(test, feature = "json"))]
 mod tests;
 mod text;
@@ -18,6 +20,7 @@ mod zone;
 pub(crate) mod other_counters;
 pub(crate) mod time;
 
+pub use error::ErrorReport;
 use serde::{Serialize, Serializer};
 
 use crate::direction::PerDirection;

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, from_str, from_value, json, to_value};
 
 use super::{full_expectation, full_flow, tcp_tuple};
+use crate::json::ErrorReport;
 use crate::*;
 
 /// The text of a flow with one of its fields replaced, or added.
@@ -104,6 +105,31 @@ fn nothing_that_is_read_takes_fields_that_it_does_not_know() {
     refuses(&Usage { entries: 1, limit: None });
     refuses(&CpuStatistics::default());
     refuses(&CpuExpectationStatistics::default());
+    refuses(&Counts::default());
+    refuses(&Outcome::<ErrorReport>::default());
+    refuses(&SweepOutcome::<ErrorReport>::default());
+    let failure = Failure::new(Operation::Get, Object::Statistics);
+    refuses(&ErrorReport::from(&Error::Refused(failure)));
+}
+
+#[test]
+fn counts_of_the_same_thing_are_refused() {
+    for (bad, reason) in [
+        (
+            json!({"entries": 2, "marks": [{"mark": 1, "entries": 1}, {"mark": 1, "entries": 1}]}),
+            "counted twice",
+        ),
+        (
+            json!({"entries": 1, "zones": [{"zone": 0, "zone_direction": "reply", "entries": 1}]}),
+            "zone 0 has no",
+        ),
+        (json!({"entries": 1, "marks": {"1": 1}}), "invalid type: map"),
+        (json!({"entries": 1, "marks": [{"mark": 1, "entires": 1}]}), "unknown field `entires`"),
+        (json!({"marks": []}), "missing field `entries`"),
+    ] {
+        let error = from_value::<Counts>(bad.clone()).expect_err("refused").to_string();
+        assert!(error.contains(reason), "{bad}: {error}");
+    }
 }
 
 #[test]
