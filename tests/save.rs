@@ -304,6 +304,23 @@ fn orphans_without_end_are_given_up_and_memory_does_not_grow() {
     assert!(bytes < 32 << 20, "{bytes}");
 }
 
+/// The only part of a flow that has no bound of its own, in flows that wait.
+#[test]
+fn orphans_with_long_security_contexts_take_no_more_memory() {
+    let mut handle = require_kernel!();
+    let mut orphan = flow(udp("10.9.0.2:20", "10.0.0.1:4000")).master(tcp("10.0.0.1:1000", "10.0.0.2:21"));
+    orphan.security_context = Some("x".repeat(60_000).into());
+    let orphan = serde_json::to_string(&orphan).expect("a line");
+    let flows = std::iter::repeat_n(orphan.as_str(), 1_000);
+    let text = [HEADER].into_iter().chain(flows).chain([END]).collect::<Vec<_>>().join("\n");
+    let (bytes, missing) = peak(|| {
+        let missing = |one: &Restored| matches!(&one.verdict, Err(RestoreError::Create(Error::NotFound(_))));
+        handle.restore(text.as_bytes()).filter(missing).count()
+    });
+    assert_eq!(missing, 1_000);
+    assert!(bytes < 40 << 20, "{bytes}");
+}
+
 /// Whatever a kernel may report can be read, also what this one refuses.
 #[test]
 fn what_this_kernel_does_not_track_is_refused_by_it() {

@@ -21,7 +21,7 @@ pub(crate) mod other_counters;
 pub(crate) mod time;
 
 pub use error::ErrorReport;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::direction::PerDirection;
 
@@ -47,6 +47,15 @@ pub(crate) use through;
 /// Whether there is nothing in it that would have to be written.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// Reads what may be left out, and is then its default: `null` is as good as nothing.
+pub(crate) fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The directions that have one, the others left out.

@@ -69,6 +69,12 @@ impl Preflight {
         }
     }
 
+    /// That of a kernel with everything.
+    #[cfg(all(test, feature = "json"))]
+    pub(crate) fn of_everything() -> Self {
+        Self::from_facts(&judge::tests::everything(6, 18))
+    }
+
     /// Whether this is there or not, and why.
     #[must_use]
     pub fn capability(&self, feature: Feature) -> &Capability {
