@@ -33,7 +33,7 @@ fn main() -> Result<()> {
         Some(other) => Err(format!("{other}? Either --dump or --follow").into()),
         None => {
             support::in_own_namespace()?;
-            demonstrate()
+            until_nobody_reads(demonstrate)
         }
     }
 }
@@ -92,7 +92,7 @@ fn follow(mut events: Events, out: &mut dyn Write) -> Result<()> {
     }
 }
 
-fn demonstrate() -> Result<()> {
+fn demonstrate(out: &mut dyn Write) -> Result<()> {
     let mut handle = Handle::open()?;
     let mut events = Events::builder().open()?;
     for port in [1, 2, 3] {
@@ -107,7 +107,6 @@ fn demonstrate() -> Result<()> {
         line(&mut text, &event?)?;
     }
     let text = String::from_utf8(text)?;
-    print!("{text}");
 
     // Whoever reads it has the flows and events again.
     let lines: Vec<&str> = text.lines().collect();
@@ -123,5 +122,6 @@ fn demonstrate() -> Result<()> {
             return Err("somebody else's event".into());
         }
     }
-    Ok(())
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }

@@ -37,7 +37,8 @@ pub struct Restored {
 
 impl Handle {
     /// Creates the flows of a [save](crate::Dump::save), in this handle's network namespace, and says
-    /// of each line what became of it. Nothing is done unless the iterator is asked for items. Needs the
+    /// of each line what became of it. Nothing is done unless the iterator is asked for items; one that is
+    /// dropped has made what it gave verdicts for, and what was in the 64 lines that it read last. Needs the
     /// feature `json`.
     ///
     /// Each flow is made as [`Flow::for_creation`] says, 64 in a system call, and then read back: no

@@ -113,6 +113,17 @@ fn nothing_that_is_read_takes_fields_that_it_does_not_know() {
     refuses(&ErrorReport::from(&Error::Refused(failure)));
 }
 
+/// Serde's way, which the page mentions.
+#[test]
+fn values_in_order_are_taken_for_an_object_if_all_are_there() {
+    assert_eq!(from_str::<Counters>("[1,2]").expect("counters"), Counters::new(1, 2));
+    assert_eq!(from_str::<Zone>("[7,\"reply\"]").expect("a zone"), Zone::reply_only(7));
+    for bad in ["[1]", "[1,2,3]", "[]", "[-1,2]"] {
+        assert!(from_str::<Counters>(bad).is_err(), "{bad}");
+    }
+    assert!(from_str::<Zone>("[0,\"reply\"]").is_err(), "checked as an object is");
+}
+
 #[test]
 fn counts_of_the_same_thing_are_refused() {
     for (bad, reason) in [
