@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Of `--dump` each line is a flow, of `--follow` an event; lost events are lines too. The module `json`
-//! of the crate describes both. When the reader goes away the program ends.
+//! of the crate describes both. What cannot be understood is a line on standard error, and the rest goes
+//! on. When the reader goes away the program ends, with the next line that it cannot write.
 
 mod support;
 
@@ -21,6 +22,7 @@ use netfilter_conntrack::{Event, Events, Flow, Groups, Handle, Tuple};
 use serde::Serialize;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+type Item<T> = netfilter_conntrack::Result<T>;
 
 fn main() -> Result<()> {
     match env::args().nth(1).as_deref() {
@@ -31,7 +33,7 @@ fn main() -> Result<()> {
         Some(other) => Err(format!("{other}? Either --dump or --follow").into()),
         None => {
             support::in_own_namespace()?;
-            demonstrate()
+            until_nobody_reads(demonstrate)
         }
     }
 }
@@ -54,9 +56,21 @@ fn line(out: &mut dyn Write, object: &impl Serialize) -> Result<()> {
     Ok(out.write_all(&text)?)
 }
 
+/// A line, or on standard error why there is none. Only what ends the program is an error here.
+fn line_or_complaint(out: &mut dyn Write, item: Item<impl Serialize>) -> Result<()> {
+    match item {
+        Ok(object) => line(out, &object),
+        Err(error @ netfilter_conntrack::Error::Malformed { .. }) => {
+            eprintln!("{error}");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn dump(handle: &mut Handle, out: &mut dyn Write) -> Result<()> {
     for flow in handle.dump().entries()? {
-        line(out, &flow?)?;
+        line_or_complaint(out, flow)?;
     }
     Ok(out.flush()?)
 }
@@ -72,13 +86,13 @@ fn follow(mut events: Events, out: &mut dyn Write) -> Result<()> {
             }
         };
         match event {
-            Some(event) => line(out, &event?)?,
+            Some(event) => line_or_complaint(out, event)?,
             None => return Ok(()),
         }
     }
 }
 
-fn demonstrate() -> Result<()> {
+fn demonstrate(out: &mut dyn Write) -> Result<()> {
     let mut handle = Handle::open()?;
     let mut events = Events::builder().open()?;
     for port in [1, 2, 3] {
@@ -93,7 +107,6 @@ fn demonstrate() -> Result<()> {
         line(&mut text, &event?)?;
     }
     let text = String::from_utf8(text)?;
-    print!("{text}");
 
     // Whoever reads it has the flows and events again.
     let lines: Vec<&str> = text.lines().collect();
@@ -109,5 +122,6 @@ fn demonstrate() -> Result<()> {
             return Err("somebody else's event".into());
         }
     }
-    Ok(())
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }

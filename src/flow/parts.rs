@@ -44,7 +44,14 @@ pub struct TcpInfo {
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub state: Option<TcpState>,
     /// What is known of the sender of each direction.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "crate::json::is_default"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default,
+            deserialize_with = "crate::json::or_default",
+            skip_serializing_if = "crate::json::is_default"
+        )
+    )]
     pub peers: PerDirection<TcpPeer>,
 }
 
@@ -95,6 +102,7 @@ pub struct SctpInfo {
         feature = "serde",
         serde(
             default,
+            deserialize_with = "crate::json::or_default",
             skip_serializing_if = "crate::json::is_default",
             serialize_with = "crate::json::per_direction"
         )

@@ -8,20 +8,29 @@ use crate::object::MessageBuf;
 use crate::wire::{encode, uapi};
 
 /// What became of the entries that were to be deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// Its errors are [`Error`]s, but for one that was read from JSON (feature `serde`): what another program
+/// met is told there by `json::ErrorReport`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "entries may have been left"]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct Outcome<E = Error> {
     /// Deleted by this call.
     pub deleted: Vec<Key>,
     /// There was no such entry any more: it timed out, somebody else deleted it, or a new flow has
     /// its tuple.
     pub already_gone: Vec<Key>,
     /// Still there as far as is known, and why.
-    pub failed: Vec<(Key, Error)>,
+    pub failed: Vec<(Key, E)>,
 }
 
-impl Outcome {
+impl<E> Default for Outcome<E> {
+    fn default() -> Self {
+        Self { deleted: Vec::new(), already_gone: Vec::new(), failed: Vec::new() }
+    }
+}
+
+impl<E> Outcome<E> {
     /// Whether none of the entries is left: each was deleted or gone before.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -190,10 +190,13 @@ impl Iterator for DryRun<'_> {
 }
 
 /// What became of the entries that a pass over the table found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// Its errors are [`Error`]s, but for one that was read from JSON (feature `serde`): what another program
+/// met is told there by `json::ErrorReport`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "entries may have been left"]
 #[non_exhaustive]
-pub struct SweepOutcome {
+pub struct SweepOutcome<E = Error> {
     /// Entries deleted or changed.
     pub done: u64,
     /// Entries that were gone before it came to them: timed out, deleted by somebody else, or
@@ -202,7 +205,7 @@ pub struct SweepOutcome {
     /// Entries that the kernel refused to delete or change, or for which it gave no answer.
     pub failed: u64,
     /// The first 16 of the failed, and why.
-    pub failures: Vec<(Key, Error)>,
+    pub failures: Vec<(Key, E)>,
     /// Entries that were found and left alone, because the limit or the deadline was reached.
     pub left: u64,
     /// Entries that could not be understood, and so not be held against the selectors.
@@ -211,10 +214,25 @@ pub struct SweepOutcome {
     pub out_of_time: bool,
     /// What ended the pass early, or made it unsure that every entry was seen
     /// ([`Error::Interrupted`]).
-    pub error: Option<Error>,
+    pub error: Option<E>,
 }
 
-impl SweepOutcome {
+impl<E> Default for SweepOutcome<E> {
+    fn default() -> Self {
+        Self {
+            done: 0,
+            already_gone: 0,
+            failed: 0,
+            failures: Vec::new(),
+            left: 0,
+            malformed: 0,
+            out_of_time: false,
+            error: None,
+        }
+    }
+}
+
+impl<E> SweepOutcome<E> {
     /// Whether the whole table was read, and every entry that matched was deleted or changed, or
     /// gone before.
     #[must_use]

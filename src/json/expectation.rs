@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{flow, is_default, through, zone};
+use super::{flow, is_default, or_default, through, zone};
 use crate::direction::Direction;
 use crate::expectation::{Expectation, ExpectationFlags, ExpectationNat, SourceMask};
 use crate::flow::HelperName;
@@ -23,9 +23,9 @@ struct Fields {
     id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     timeout_nanos: u32,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     flags: ExpectationFlags,
     #[serde(skip_serializing_if = "Option::is_none")]
     helper: Option<HelperName>,

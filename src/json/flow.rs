@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::text::SystemText;
-use super::{is_default, per_direction, through, zone};
+use super::{is_default, or_default, per_direction, through, zone};
 use crate::direction::{Direction, PerDirection};
 use crate::flow::{
     Counters, DccpInfo, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy, TcpInfo,
@@ -31,7 +31,7 @@ struct Fields {
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     timeout_nanos: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     mark: Option<u32>,
@@ -53,13 +53,23 @@ struct Fields {
     security_context: Option<SystemText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     master: Option<Tuple>,
-    #[serde(default, skip_serializing_if = "is_default", serialize_with = "per_direction")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "is_default",
+        serialize_with = "per_direction"
+    )]
     counters: PerDirection<Option<Counters>>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     timestamps: Timestamps,
     #[serde(skip_serializing_if = "Option::is_none")]
     use_count: Option<u32>,
-    #[serde(default, skip_serializing_if = "is_default", serialize_with = "per_direction")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "is_default",
+        serialize_with = "per_direction"
+    )]
     seq_adjust: PerDirection<Option<SeqAdjust>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     synproxy: Option<SynProxy>,

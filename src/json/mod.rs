@@ -4,11 +4,13 @@
 // declared. Those with something to uphold, or whose form is not their Rust one, have it here: a
 // struct of the fields as they are written, and a checked way back.
 
+mod counts;
 mod error;
 mod event;
 mod expectation;
 mod flags;
 mod flow;
+mod preflight;
 #[cfg(all(test, feature = "json"))]
 mod tests;
 mod text;
@@ -18,7 +20,8 @@ mod zone;
 pub(crate) mod other_counters;
 pub(crate) mod time;
 
-use serde::{Serialize, Serializer};
+pub use error::ErrorReport;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::direction::PerDirection;
 
@@ -44,6 +47,15 @@ pub(crate) use through;
 /// Whether there is nothing in it that would have to be written.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// Reads what may be left out, and is then its default: `null` is as good as nothing.
+pub(crate) fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The directions that have one, the others left out.

@@ -14,6 +14,6 @@ pub(crate) fn serialize<S: Serializer>(counters: &[(u16, u32)], serializer: S) -
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(u16, u32)>, D::Error> {
-    let counters = Vec::<Other>::deserialize(deserializer)?;
+    let counters: Vec<Other> = super::or_default(deserializer)?;
     Ok(counters.into_iter().map(|Other { attribute, value }| (attribute, value)).collect())
 }

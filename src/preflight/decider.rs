@@ -6,6 +6,7 @@ use crate::kernel::KernelRelease;
 
 /// What decides whether something can be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(tag = "by", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Decider {
     /// A setting of the network namespace.

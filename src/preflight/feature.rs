@@ -9,6 +9,11 @@ macro_rules! features {
     ($($(#[$doc:meta])* $name:ident: $text:literal, $without:literal;)*) => {
         /// Something that depends on the kernel, its settings, or the release of the C library.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(
+            feature = "serde",
+            derive(serde::Serialize, serde::Deserialize),
+            serde(rename_all = "snake_case")
+        )]
         #[non_exhaustive]
         pub enum Feature {
             $($(#[$doc])* $name,)*

@@ -187,7 +187,7 @@ fn library(since: &'static str, known: bool) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::error::{Failure, Object, Operation};
     use crate::preflight::facts::{Sample, Settings};
@@ -199,7 +199,7 @@ mod tests {
     }
 
     /// A kernel of this release with everything on and everything shown.
-    fn everything(major: u32, minor: u32) -> Facts {
+    pub(in crate::preflight) fn everything(major: u32, minor: u32) -> Facts {
         let on = || Setting::Is(1);
         Facts {
             kernel: Some(KernelRelease::new(major, minor)),

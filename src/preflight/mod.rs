@@ -69,6 +69,12 @@ impl Preflight {
         }
     }
 
+    /// That of a kernel with everything.
+    #[cfg(all(test, feature = "json"))]
+    pub(crate) fn of_everything() -> Self {
+        Self::from_facts(&judge::tests::everything(6, 18))
+    }
+
     /// Whether this is there or not, and why.
     #[must_use]
     pub fn capability(&self, feature: Feature) -> &Capability {
@@ -159,6 +165,7 @@ impl fmt::Display for Capability {
 
 /// Whether something can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum State {
     /// It can.
@@ -186,6 +193,7 @@ impl fmt::Display for State {
 /// The releases of the C library. The three that are supported share one file name, so the library
 /// that a program runs with need not be the one that it was built with.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Library {
     /// The release whose headers the program was built with.

@@ -13,15 +13,16 @@ pub enum SaveError {
     Dump(#[from] Error),
     /// The save could not be written.
     #[error("cannot write the save: {0}")]
-    Write(#[from] io::Error),
+    Write(io::Error),
 }
 
 /// Why a line of a save was not restored, or not as it was saved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The entry could not be created: [`Error::Exists`], [`Error::NotFound`] when its master does not
-    /// exist, [`Error::InvalidInput`] for a flow that makes no sense, and so on. After
+    /// The entry could not be created: [`Error::Exists`], whatever the entry that is there looks like;
+    /// [`Error::NotFound`] when its master does not exist; [`Error::InvalidInput`] for a flow that makes
+    /// no sense, and so on. After [`Error::TimedOut`] and [`Error::Overrun`] it may have been. After
     /// [`Error::PermissionDenied`], [`Error::TimedOut`] and [`Error::System`] no further line is read.
     #[error(transparent)]
     Create(Error),
@@ -46,7 +47,7 @@ pub enum RestoreError {
         /// What is wrong there.
         reason: String,
     },
-    /// The line is longer than [`Restore::LONGEST_LINE`](crate::Restore::LONGEST_LINE).
+    /// The line is longer than 64 KiB.
     #[error("the line is too long for a flow")]
     LineTooLong,
     /// The first line does not say that it is a save. The last item.
@@ -66,5 +67,5 @@ pub enum RestoreError {
     AfterEnd,
     /// The save could not be read on. The last item but for flows that waited for their masters.
     #[error("cannot read the save: {0}")]
-    Read(#[source] io::Error),
+    Read(io::Error),
 }

@@ -93,12 +93,14 @@ impl Dump<'_> {
 
 fn write(entries: impl Iterator<Item = Result<Flow>>, writer: impl Write) -> Result<Saved, SaveError> {
     let mut writer = BufWriter::new(writer);
-    write_line(&mut writer, &Header { format: Header::FORMAT.to_owned(), version: Header::VERSION })?;
+    let cannot = SaveError::Write;
+    write_line(&mut writer, &Header { format: Header::FORMAT.to_owned(), version: Header::VERSION })
+        .map_err(cannot)?;
     let mut saved = Saved::default();
     for entry in entries {
         match entry {
             Ok(flow) => {
-                write_line(&mut writer, &flow)?;
+                write_line(&mut writer, &flow).map_err(cannot)?;
                 saved.flows += 1;
             }
             Err(Error::Malformed { .. }) => saved.malformed += 1,
@@ -107,8 +109,8 @@ fn write(entries: impl Iterator<Item = Result<Flow>>, writer: impl Write) -> Res
         }
     }
     let end = if saved.is_complete() { End::Complete } else { End::Incomplete };
-    write_line(&mut writer, &Footer { end })?;
-    writer.flush()?;
+    write_line(&mut writer, &Footer { end }).map_err(cannot)?;
+    writer.flush().map_err(cannot)?;
     Ok(saved)
 }
 
@@ -158,6 +160,27 @@ mod tests {
             let saved = saved.expect("saved");
             assert_eq!((saved, saved.is_complete()), (expected, false));
             assert_eq!(lines.last().unwrap(), "{\"end\":\"incomplete\"}");
+        }
+    }
+
+    /// The text of an error has its cause in it, as everywhere in the crate; so the cause is no source, or
+    /// whoever prints the chain would print it twice.
+    #[test]
+    fn errors_say_their_cause_once() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let gone = || Error::NotFound(failure());
+        let errors: [Box<dyn std::error::Error>; 6] = [
+            Box::new(SaveError::Write(full())),
+            Box::new(SaveError::Dump(gone())),
+            Box::new(RestoreError::Read(full())),
+            Box::new(RestoreError::Create(gone())),
+            Box::new(RestoreError::Unverified(gone())),
+            Box::new(RestoreError::Differs(vec!["mark", "labels"])),
+        ];
+        let causes = [full().to_string(), gone().to_string(), full().to_string(), gone().to_string()];
+        for (error, cause) in errors.iter().zip(causes.iter().chain([&causes[1], &"mark, labels".into()])) {
+            assert!(error.to_string().ends_with(cause), "{error}");
+            assert!(error.source().is_none(), "{error:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use crate::flow::Flow;
 
 /// The longest line that is taken, in bytes. A flow takes a few hundred. Only the security context has
 /// no small bound: 4 KiB, which the escapes of JSON can make six times as long.
-pub(super) const LONGEST_LINE: usize = 64 << 10;
+const LONGEST_LINE: usize = 64 << 10;
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +97,8 @@ impl<R: BufRead> Lines<R> {
         let (line, column) = (error.line(), error.column());
         let reason = error.to_string();
         let place = format!(" at line {line} column {column}");
-        let reason = reason.strip_suffix(&place).unwrap_or(&reason).to_owned();
-        Some(Err(RestoreError::NotAFlow { column, reason }))
+        let reason = reason.strip_suffix(&place).unwrap_or(&reason);
+        Some(Err(RestoreError::NotAFlow { column, reason: printable(reason) }))
     }
 
     /// What the line that was read amounts to, if anything.
@@ -118,6 +118,18 @@ impl<R: BufRead> Lines<R> {
             (Ok(Line::Text | Line::TooLong), Next::Nothing) => self.fail(RestoreError::AfterEnd),
         }
     }
+}
+
+/// Text without control characters. A reason has names out of the save, and is written to terminals.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => printable.extend(letter.escape_default()),
+            false => printable.push(letter),
+        }
+    }
+    printable
 }
 
 impl<R: BufRead> Iterator for Lines<R> {
@@ -200,6 +212,55 @@ mod tests {
             read(&[HEADER.as_bytes(), b"{\"original\":{\"src\":\"\xff\"}}\n", END.as_bytes()].concat()),
             &[(2, "not a flow, at column 21: invalid unicode code point")],
         );
+    }
+
+    #[test]
+    fn what_a_bad_line_contains_does_no_harm_to_a_terminal() {
+        let bad = FLOW.replace("zone", "\\u001b[2J\\u0000zone\\u202e");
+        let found = words(&[HEADER, &bad, END].concat());
+        let [(2, word)] = &found[..] else { panic!("{found:?}") };
+        assert!(word.contains("unknown field `\\u{1b}[2J\\u{0}zone"), "{word}");
+        assert!(!word.contains(char::is_control), "{word:?}");
+    }
+
+    /// Numbers, text and nesting as no writer of saves would have them.
+    #[test]
+    fn whatever_is_in_a_line_it_is_a_flow_or_a_bad_line() {
+        for zone in [
+            "-1",
+            "-0",
+            "1.0",
+            "1e3",
+            "1e999",
+            "00",
+            "99999999999999999999999999",
+            "\"0\"",
+            "\"\\ud800\"",
+            "[0]",
+            "{\"zone\":0}",
+            "null",
+            "true",
+            "0,\"zone\":0",
+            "0}{",
+            "\u{0}0",
+            "NaN",
+        ] {
+            let bad = FLOW.replace("\"zone\":0", &format!("\"zone\":{zone}"));
+            let found = words(&[HEADER, &bad, FLOW, END].concat());
+            let [(2, bad), (3, good)] = &found[..] else { panic!("{zone}: {found:?}") };
+            assert!(bad.starts_with("not a flow, at column ") && good == "flow", "{zone}: {bad}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_alone_may_have_more() {
+        let noted = HEADER.replace('}', ",\"host\":\"gateway-7\"}");
+        is(words(&[&noted, FLOW, END].concat()), &[(2, "flow")]);
+        let found = words(&[HEADER, &END.replace('}', ",\"flows\":0}")].concat());
+        assert!(found[0].1.starts_with("not a flow") && found[1].1 == "the save is cut off", "{found:?}");
+        for none in [":-1}", ":1.5}", ":99999999999999999999}", ":\"1\"}", ":1,\"version\":1}"] {
+            is(words(&[&HEADER.replace(":1}", none), FLOW, END].concat()), &[(1, "not a save of flows")]);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::compare::differences;
 use super::error::RestoreError;
-use super::read::{LONGEST_LINE, Lines};
+use super::read::Lines;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::handle::Handle;
@@ -17,6 +17,8 @@ use crate::handle::Handle;
 const BATCH: usize = 64;
 /// How many flows wait for their masters at most.
 const WAITING: usize = 8_192;
+/// How many bytes their security contexts take at most: nothing else in a flow has a size of its own.
+const WAITING_BYTES: usize = 16 << 20;
 /// How often those that wait are tried in the end: a master may have waited for its own.
 const ROUNDS: usize = 8;
 
@@ -35,7 +37,8 @@ pub struct Restored {
 
 impl Handle {
     /// Creates the flows of a [save](crate::Dump::save), in this handle's network namespace, and says
-    /// of each line what became of it. Nothing is done unless the iterator is asked for items. Needs the
+    /// of each line what became of it. Nothing is done unless the iterator is asked for items; one that is
+    /// dropped has made what it gave verdicts for, and what was in the 64 lines that it read last. Needs the
     /// feature `json`.
     ///
     /// Each flow is made as [`Flow::for_creation`] says, 64 in a system call, and then read back: no
@@ -51,8 +54,8 @@ impl Handle {
     /// the save was read it is tried again, so it comes out of order, at the end. At most 8,192 wait;
     /// when there are more, all are tried, and of those that have no master still the first are given up.
     ///
-    /// Memory is bounded, whatever is in the save: a line may have
-    /// [64 KiB](Restore::LONGEST_LINE), and those that wait are few.
+    /// Memory is bounded, whatever is in the save: a line may have 64 KiB, and those that wait 16 MiB of
+    /// security contexts (else the first are given up as above).
     ///
     /// ```no_run
     /// use netfilter_conntrack::Handle;
@@ -117,9 +120,6 @@ struct Waiting {
 }
 
 impl<R> Restore<'_, R> {
-    /// The longest line that is taken, in bytes.
-    pub const LONGEST_LINE: usize = LONGEST_LINE;
-
     /// Leaves out the reading back, which takes a request for each flow. What the kernel drops without
     /// a word is then not noticed.
     pub fn unverified(mut self) -> Self {
@@ -155,10 +155,10 @@ impl<R: BufRead> Restore<'_, R> {
         }
         let any = !candidates.is_empty() || !results.is_empty();
         self.create(candidates, &mut results);
-        if self.waiting.len() > WAITING {
+        if self.within(1) < self.waiting.len() {
             self.try_again(&mut results);
             // Not only one, or each further line would have all of them tried.
-            self.give_up(self.waiting.len().saturating_sub(WAITING / 2), &mut results);
+            self.give_up(self.waiting.len() - self.within(2), &mut results);
         }
         results.sort_by_key(|restored| restored.line);
         self.ready.extend(results);
@@ -209,6 +209,18 @@ impl<R: BufRead> Restore<'_, R> {
                 Err(RestoreError::Unverified(error))
             }
         }
+    }
+
+    /// How many of those that wait, from the last on, take no more than this part of what they may.
+    fn within(&self, part: usize) -> usize {
+        let mut room = WAITING_BYTES / part;
+        let fits = |waiting: &&Waiting| {
+            let context = waiting.saved.security_context.as_ref().map_or(0, |context| context.len());
+            let left = room.checked_sub(context);
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        self.waiting.iter().rev().take(WAITING / part).take_while(fits).count()
     }
 
     /// Tries those that wait once more.

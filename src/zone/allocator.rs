@@ -15,6 +15,7 @@ const PASSES: usize = 4;
 
 /// What a zone is to a [`ZoneAllocator`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ZoneState {
     /// It can be allocated.

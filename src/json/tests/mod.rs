@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, from_str, from_value, to_string, to_value};
+use serde_json::{Value, from_str, from_value, json, to_string, to_value};
 
 use crate::select::random::Chance;
 use crate::*;
@@ -80,10 +80,43 @@ fn full_expectation() -> Expectation {
     .function("nat-follow-master")
 }
 
+/// A count of everything that is counted by, of zones of one number in all directions.
+fn full_counts() -> Counts {
+    let zones = [Zone::new(7), Zone::reply_only(7), Zone::original_only(7), Zone::DEFAULT];
+    Counts {
+        entries: u64::MAX,
+        families: [(Family::Ipv6, 1), (Family::Ipv4, 2)].into(),
+        protocols: [(Protocol::new(255), 3), (Protocol::TCP, u64::MAX)].into(),
+        zones: zones.into_iter().zip(1..).collect(),
+        marks: [(u32::MAX, 1), (0, 2), (7, 3)].into(),
+        tcp_states: [(TcpState::Other(99), 1), (TcpState::SynSent, 2)].into(),
+        sctp_states: [(SctpState::Closed, 1)].into(),
+        dccp_states: [(DccpState::Open, 1)].into(),
+    }
+}
+
+#[test]
+fn counts_are_lists_in_order() {
+    let counts = returns(&full_counts());
+    let expected =
+        json!([{"mark": 0, "entries": 2}, {"mark": 7, "entries": 3}, {"mark": u32::MAX, "entries": 1}]);
+    assert_eq!(counts["marks"], expected);
+    let directions: Vec<_> = counts["zones"].as_array().expect("a list").iter().collect();
+    assert_eq!(directions[0], &json!({"zone": 0, "entries": 4}));
+    assert!(directions.contains(&&json!({"zone": 7, "zone_direction": "reply", "entries": 2})));
+    assert_eq!(returns(&Counts::default()), json!({"entries": 0}));
+}
+
 #[test]
 fn what_has_everything_comes_back() {
     returns(&full_flow());
     returns(&full_expectation());
+    for state in
+        [ZoneState::Free, ZoneState::Allocated, ZoneState::Reserved, ZoneState::InUse, ZoneState::Outside]
+    {
+        returns(&state);
+    }
+    assert_eq!(to_string(&ZoneState::InUse).unwrap(), "\"in_use\"");
     for zone in [Zone::DEFAULT, Zone::new(u16::MAX), Zone::original_only(1), Zone::reply_only(2)] {
         returns(&zone);
         returns(&Key { tuple: tcp_tuple(), zone, id: Some(7) });

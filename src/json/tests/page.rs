@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, from_str, json, to_string, to_value};
+use serde_json::{Value, from_str, from_value, json, to_string, to_value};
 
-use super::{full_expectation, full_flow, returns, tcp_tuple};
+use super::{full_counts, full_expectation, full_flow, returns, tcp_tuple};
+use crate::json::ErrorReport;
+use crate::preflight::{Capability, Decider, Feature, KernelRelease, Preflight, State};
 use crate::*;
 
 const PAGE: &str = include_str!("../../../docs/json.md");
@@ -30,6 +32,10 @@ fn the_examples_of_the_page_are_written_as_they_stand_there() {
                 from_str::<Expectation>(line).and_then(|expectation| to_string(&expectation))
             } else if fields.get("src").is_some() {
                 from_str::<Tuple>(line).and_then(|tuple| to_string(&tuple))
+            } else if fields.get("families").is_some() {
+                from_str::<Counts>(line).and_then(|counts| to_string(&counts))
+            } else if fields.get("feature").is_some() {
+                to_string(&accounting())
             } else {
                 assert!(fields.get("format").is_some() || fields.get("end").is_some(), "what is {line}?");
                 continue; // of a save, which has tests of its own
@@ -38,7 +44,15 @@ fn the_examples_of_the_page_are_written_as_they_stand_there() {
             lines += 1;
         }
     }
-    assert_eq!(lines, 6);
+    assert_eq!(lines, 8);
+}
+
+fn accounting() -> Capability {
+    Capability {
+        feature: Feature::Accounting,
+        state: State::Missing,
+        decided_by: Decider::Sysctl { name: "net.netfilter.nf_conntrack_acct", value: 0 },
+    }
 }
 
 /// The fields in the tables of the page, by the heading above.
@@ -92,25 +106,78 @@ fn the_page_has_every_field_that_is_written_and_no_other() {
     check("CPU statistics", keys(&cpu));
     check("CPU statistics of expectations", keys(&expectations));
     let error = Error::NotFound(Failure::new(Operation::Delete, Object::Flow(key)).with_errno(libc::ENOENT));
-    check("Error", keys(&to_value(&error).expect("fields")));
-    let outcome = Outcome { failed: vec![(key, error.clone())], ..Outcome::default() };
-    check("Outcome", keys(&to_value(&outcome).expect("fields")));
-    let sweep =
-        SweepOutcome { failures: vec![(key, error.clone())], error: Some(error), ..SweepOutcome::default() };
-    check("Sweep", keys(&to_value(&sweep).expect("fields")));
+    let report = ErrorReport::from(&error);
+    assert_eq!(to_value(&error).expect("fields"), returns(&report));
+    check("Error", keys(&returns(&report)));
+    let failed = vec![(key, report.clone())];
+    check("Outcome", keys(&returns(&Outcome { failed: failed.clone(), ..Outcome::default() })));
+    let sweep = SweepOutcome { failures: failed, error: Some(report), ..SweepOutcome::default() };
+    check("Sweep", keys(&returns(&sweep)));
+    check("Counts", keys(&returns(&full_counts())));
+}
+
+#[test]
+fn the_page_has_every_field_of_a_preflight_and_every_word() {
+    let preflight = to_value(Preflight::of_everything()).expect("fields");
+    assert_eq!(documented("Preflight"), keys(&preflight));
+    assert_eq!(keys(&preflight["library"]), ["built_with", "runs_with"].map(str::to_owned).into());
+    let capabilities = preflight["capabilities"].as_array().expect("a list");
+    assert_eq!(capabilities.len(), Feature::ALL.len());
+    assert_eq!(documented("Capability"), keys(&to_value(accounting()).expect("fields")));
+    for feature in Feature::ALL {
+        assert_eq!(returns(feature), json!(in_small_letters(&format!("{feature:?}"))));
+    }
+    let [running, since] = [(6, 18), (6, 0)].map(|(major, minor)| KernelRelease::new(major, minor));
+    let deciders = [
+        accounting().decided_by,
+        Decider::Trial,
+        Decider::Answer,
+        Decider::Kernel { since, running },
+        Decider::Removed { in_release: since, running },
+        Decider::Build { option: "CONFIG_NF_CONNTRACK_ZONES" },
+        Decider::Module { name: "nf_nat", loaded: false },
+        Decider::Usage { entries: 1, limit: u32::MAX },
+        Decider::Library { since: "1.0.9", known: true },
+        Decider::Refused { reason: "no".into() },
+        Decider::Undecided { reason: "who knows".into() },
+    ];
+    let written = deciders.map(|decider| to_value(decider).expect("fields"));
+    assert_eq!(documented("Decider"), written.iter().flat_map(keys).collect());
+    let row = |field| PAGE.lines().find(|line| line.starts_with(&format!("| `{field}` "))).expect("a row");
+    let words = |row: &str| row.split('`').skip(3).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let by: Vec<_> =
+        written.iter().map(|decider| decider["by"].as_str().expect("a word").to_owned()).collect();
+    assert_eq!(words(row("by")), by);
+    assert_eq!(written[3], json!({"by": "kernel", "since": "6.0", "running": "6.18"}));
+    for state in [State::Available, State::Limited, State::Missing, State::Unknown] {
+        assert_eq!(returns(&state), json!(state.to_string()));
+    }
+}
+
+/// `EventTimes` as `event_times`.
+fn in_small_letters(variant: &str) -> String {
+    variant.char_indices().fold(String::new(), |text, (at, letter)| match letter {
+        letter if letter.is_uppercase() && at > 0 => text + "_" + &letter.to_lowercase().to_string(),
+        letter => text + &letter.to_lowercase().to_string(),
+    })
 }
 
 #[test]
 fn reports_say_what_failed_and_why() {
     let key = tcp_tuple().in_zone(10);
     let error = Error::NotFound(Failure::new(Operation::Delete, Object::Flow(key)).with_errno(libc::ENOENT));
-    let outcome = Outcome { failed: vec![(key, error)], ..Outcome::default() };
+    let outcome = Outcome { deleted: vec![key], failed: vec![(key, error.clone())], ..Outcome::default() };
     let tuple = json!({"src":"10.0.0.1","dst":"10.0.0.2","protocol":"tcp","src_port":5000,"dst_port":80});
     let message = "cannot delete tcp 10.0.0.1:5000 -> 10.0.0.2:80 in zone 10 \
                    (No such file or directory, os error 2): no such entry";
     let expected = json!({
-        "deleted": [], "already_gone": [],
+        "deleted": [{"tuple": tuple, "zone": 10}], "already_gone": [],
         "failed": [{"key": {"tuple": tuple, "zone": 10},
                     "error": {"error": "not_found", "message": message, "errno": 2}}]});
-    assert_eq!(to_value(&outcome).expect("fields"), expected);
+    let written = to_value(&outcome).expect("fields");
+    assert_eq!(written, expected);
+    let read: Outcome<ErrorReport> = from_value(written).expect("an outcome");
+    assert_eq!(read.deleted, outcome.deleted);
+    assert_eq!((read.failed[0].0, read.failed[0].1.to_string()), (key, error.to_string()));
+    assert!(!read.is_complete());
 }

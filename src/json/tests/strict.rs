@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, from_str, from_value, json, to_value};
+use serde_json::{Value, from_slice, from_str, from_value, json, to_string, to_value};
 
-use super::{full_expectation, full_flow, tcp_tuple};
+use super::{full_counts, full_expectation, full_flow, tcp_tuple};
+use crate::json::ErrorReport;
+use crate::select::random::Chance;
 use crate::*;
 
 /// The text of a flow with one of its fields replaced, or added.
@@ -104,6 +106,42 @@ fn nothing_that_is_read_takes_fields_that_it_does_not_know() {
     refuses(&Usage { entries: 1, limit: None });
     refuses(&CpuStatistics::default());
     refuses(&CpuExpectationStatistics::default());
+    refuses(&Counts::default());
+    refuses(&Outcome::<ErrorReport>::default());
+    refuses(&SweepOutcome::<ErrorReport>::default());
+    let failure = Failure::new(Operation::Get, Object::Statistics);
+    refuses(&ErrorReport::from(&Error::Refused(failure)));
+}
+
+/// Serde's way, which the page mentions.
+#[test]
+fn values_in_order_are_taken_for_an_object_if_all_are_there() {
+    assert_eq!(from_str::<Counters>("[1,2]").expect("counters"), Counters::new(1, 2));
+    assert_eq!(from_str::<Zone>("[7,\"reply\"]").expect("a zone"), Zone::reply_only(7));
+    for bad in ["[1]", "[1,2,3]", "[]", "[-1,2]"] {
+        assert!(from_str::<Counters>(bad).is_err(), "{bad}");
+    }
+    assert!(from_str::<Zone>("[0,\"reply\"]").is_err(), "checked as an object is");
+}
+
+#[test]
+fn counts_of_the_same_thing_are_refused() {
+    for (bad, reason) in [
+        (
+            json!({"entries": 2, "marks": [{"mark": 1, "entries": 1}, {"mark": 1, "entries": 1}]}),
+            "counted twice",
+        ),
+        (
+            json!({"entries": 1, "zones": [{"zone": 0, "zone_direction": "reply", "entries": 1}]}),
+            "zone 0 has no",
+        ),
+        (json!({"entries": 1, "marks": {"1": 1}}), "invalid type: map"),
+        (json!({"entries": 1, "marks": [{"mark": 1, "entires": 1}]}), "unknown field `entires`"),
+        (json!({"marks": []}), "missing field `entries`"),
+    ] {
+        let error = from_value::<Counts>(bad.clone()).expect_err("refused").to_string();
+        assert!(error.contains(reason), "{bad}: {error}");
+    }
 }
 
 #[test]
@@ -125,9 +163,83 @@ fn events_are_whole_and_of_one_kind() {
     assert!(from_value::<EntryEvent<Expectation>>(event).is_err());
 }
 
+/// Text with some of its bytes changed, dropped, or put in a second time.
+fn damaged(chance: &mut Chance, text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=chance.below(3) {
+        let at = chance.below(bytes.len() as u64) as usize;
+        let other = chance.below(bytes.len() as u64) as usize;
+        match chance.below(4) {
+            0 => bytes[at] = chance.one(b"\"\\{}[],:-0189eEnull\x00\xff"),
+            1 => drop(bytes.drain(at.min(other)..at.max(other).min(at.min(other) + 9))),
+            2 => bytes.insert(at, bytes[other]),
+            _ => bytes.swap(at, other),
+        }
+    }
+    bytes
+}
+
+/// Whatever comes in, there is an error, or something that is written and read again as it is.
+#[test]
+fn damaged_text_is_refused_or_something_that_comes_back() {
+    fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> bool {
+        let Ok(value) = from_slice::<T>(bytes) else { return false };
+        let text = to_string(&value).unwrap_or_else(|error| panic!("{value:?}: {error}"));
+        assert_eq!(from_str::<T>(&text).ok(), Some(value), "{text}");
+        true
+    }
+    let mut chance = Chance(0xbad);
+    let port_id = 7;
+    let event = EntryEvent { kind: EventKind::Update, entry: full_flow(), port_id, namespace: None };
+    let (flow, event) = (to_string(&full_flow()).unwrap(), to_string(&event).unwrap());
+    let (expectation, counts) = (to_string(&full_expectation()).unwrap(), to_string(&full_counts()).unwrap());
+    let mut read = [0; 4];
+    for _ in 0..1_000 {
+        read[0] += u32::from(check::<Flow>(&damaged(&mut chance, &flow)));
+        read[1] += u32::from(check::<Event>(&damaged(&mut chance, &event)));
+        read[2] += u32::from(check::<Expectation>(&damaged(&mut chance, &expectation)));
+        read[3] += u32::from(check::<Counts>(&damaged(&mut chance, &counts)));
+    }
+    assert!(read.iter().all(|read| (10..900).contains(read)), "both must happen: {read:?}");
+}
+
+/// Every field of a value, at any depth.
+fn places(value: &Value, above: &str, found: &mut Vec<String>) {
+    for (name, part) in value.as_object().into_iter().flatten() {
+        let place = format!("{above}/{name}");
+        places(part, &place, found);
+        found.push(place);
+    }
+}
+
 /// What another program puts in where it has nothing.
 #[test]
 fn null_is_as_good_as_nothing() {
+    fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
+        let (whole, mut all) = (to_value(value).expect("fields"), Vec::new());
+        places(&whole, "", &mut all);
+        for place in all {
+            let (mut null, mut absent) = (whole.clone(), whole.clone());
+            *null.pointer_mut(&place).expect("a field") = Value::Null;
+            let (above, name) = place.rsplit_once('/').expect("a path");
+            absent.pointer_mut(above).expect("an object").as_object_mut().expect("fields").remove(name);
+            let (null, absent) = (from_value::<T>(null), from_value::<T>(absent));
+            assert_eq!(null.as_ref().ok(), absent.as_ref().ok(), "{place}: {null:?} {absent:?}");
+        }
+    }
+    check(&full_flow());
+    check(&full_expectation());
+    check(&full_counts());
+    check(&Event::Overrun { lost: Some(1) });
+    check(&Event::Flow(EntryEvent {
+        kind: EventKind::New,
+        entry: full_flow(),
+        port_id: 0,
+        namespace: Some(1),
+    }));
+    check(&CpuStatistics { other: vec![(90, 1)], ..CpuStatistics::default() });
+    check(&CpuExpectationStatistics { other: vec![(90, 1)], ..CpuExpectationStatistics::default() });
+    check(&SctpInfo::new(SctpState::Closed, PerDirection { original: 1, reply: 2 }));
     let flow: Flow = from_str(&with("mark", Value::Null)).expect("a flow");
     assert_eq!(flow.mark, None);
     let half: Flow = from_str(&with("counters", json!({"original": null}))).expect("a flow");
