@@ -69,11 +69,8 @@ impl Namespace {
 
     /// Whether the calling thread is in it.
     pub(crate) fn is_current(&self) -> bool {
-        // A namespace is told by its file.
-        let identity = |file: io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
         let own = self.fd.try_clone().and_then(|fd| File::from(fd).metadata());
-        let own = identity(own);
-        own.is_some() && own == identity(fs::metadata("/proc/thread-self/ns/net"))
+        own.is_ok_and(|own| current().is_ok_and(|current| current == identity(&own)))
     }
 
     /// Moves the calling thread into the namespace.
@@ -90,9 +87,25 @@ impl Namespace {
 
 /// Runs `work` in a new network namespace, on a thread of its own. With the thread ends the namespace,
 /// and what `work` left in it. Takes `CAP_SYS_ADMIN`.
+///
+/// A sandbox can have unshare(2) do nothing and say that it did; `work` would then hit the entries of
+/// others. So it is run only where `/proc` shows that the thread has left its namespace.
 pub(crate) fn run_in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     let path = Path::new("(new)");
-    on_a_thread(path, || unshare().map_err(|error| io_error(path, &error)), work)
+    let leave = || {
+        let old = current()?;
+        unshare()?;
+        Ok(old != current()?)
+    };
+    let go = || match leave() {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let words = "unshare(2) left the thread in its network namespace";
+            Err(Error::Unsupported(failure(path).with_message(Some(words))))
+        }
+        Err(error) => Err(io_error(path, &error)),
+    };
+    on_a_thread(path, go, work)
 }
 
 /// Runs `work` on a new thread that goes to another namespace first.
@@ -111,6 +124,16 @@ fn on_a_thread<T: Send>(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+/// A namespace is told by its file.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// The namespace of the calling thread.
+fn current() -> io::Result<(u64, u64)> {
+    fs::metadata("/proc/thread-self/ns/net").map(|file| identity(&file))
 }
 
 /// Moves the calling thread into a new namespace.
@@ -153,8 +176,35 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    fn current() -> PathBuf {
-        fs::read_link("/proc/thread-self/ns/net").expect("the namespace")
+    fn current() -> (u64, u64) {
+        super::current().expect("the namespace")
+    }
+
+    /// Answers unshare(2) on this thread, and on those it starts, with success and does nothing.
+    fn pretend_to_unshare() {
+        let step = |code: u32, no: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: no, k };
+        let load = step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0);
+        let is_unshare = step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::SYS_unshare as u32);
+        let answer = |value| step(libc::BPF_RET | libc::BPF_K, 0, value);
+        let mut steps = [load, is_unshare, answer(libc::SECCOMP_RET_ERRNO), answer(libc::SECCOMP_RET_ALLOW)];
+        let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+        // SAFETY: no pointers are passed.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+        // SAFETY: the program and its steps are live; the kernel copies them.
+        let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+        assert_eq!(set, 0, "{}", io::Error::last_os_error());
+    }
+
+    #[test]
+    fn what_is_for_a_new_namespace_is_done_in_no_other() {
+        let result = thread::spawn(|| {
+            pretend_to_unshare();
+            unshare().expect("pretended");
+            run_in_new(|| panic!("in the namespace of others"))
+        });
+        let result: Result<()> = result.join().expect("a result");
+        let Err(Error::Unsupported(failure)) = result else { panic!("{result:?}") };
+        assert!(failure.to_string().contains("left the thread in its network namespace"), "{failure}");
     }
 
     #[test]
@@ -177,9 +227,9 @@ mod tests {
             return;
         }
         let moved = current();
-        let panic = catch_unwind(AssertUnwindSafe(|| here.run(|| panic!("in {}", current().display()))));
+        let panic = catch_unwind(AssertUnwindSafe(|| here.run(|| panic!("in {:?}", current()))));
         let message = panic.expect_err("a panic").downcast::<String>().expect("its message");
-        assert_ne!(*message, format!("in {}", moved.display()), "the work ran elsewhere");
+        assert_ne!(*message, format!("in {moved:?}"), "the work ran elsewhere");
         assert_eq!(current(), moved, "and this thread stayed");
     }
 }
