@@ -51,5 +51,8 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     assert!(count == 100_000 && hits < 64 << 10, "{hits} bytes");
     let (counts, count) = peak(|| handle.counts().expect("counts").zones[&Zone::DEFAULT]);
     assert!(count == 100_000 && counts < 64 << 10, "{counts} bytes");
-    handle.flush().expect("flushed");
+    // Nor does a flush one by one.
+    let (flushed, result) = peak(|| handle.flush_where().zone(0).one_by_one().run());
+    assert!(result.is_ok() && flushed < 256 << 10, "{result:?}, {flushed} bytes");
+    assert_eq!(handle.usage().expect("usage").entries, 0);
 }

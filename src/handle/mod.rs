@@ -10,6 +10,7 @@ mod expect_dump;
 mod filter;
 mod flush;
 mod get;
+mod pass;
 mod statistics;
 mod sweep;
 pub(crate) mod trial;
