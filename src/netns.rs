@@ -67,18 +67,26 @@ impl Namespace {
         on_a_thread(&self.path, || self.enter(), work)
     }
 
-    /// Whether the calling thread is in it.
+    /// Whether the calling thread is in it; no when that cannot be told.
     pub(crate) fn is_current(&self) -> bool {
-        let own = self.fd.try_clone().and_then(|fd| File::from(fd).metadata());
-        own.is_ok_and(|own| current().is_ok_and(|current| current == identity(&own)))
+        self.holds_thread().unwrap_or(false)
+    }
+
+    fn holds_thread(&self) -> io::Result<bool> {
+        let own = File::from(self.fd.try_clone()?).metadata()?;
+        Ok(current()? == identity(&own))
     }
 
     /// Moves the calling thread into the namespace.
+    ///
+    /// A sandbox can have setns(2) do nothing and say that it did. Where `/proc` shows it, that is an
+    /// error: what is asked of one namespace must not be done in another.
     fn enter(&self) -> Result<()> {
         // SAFETY: setns(2) takes an open file descriptor, which `self` owns, and no pointers. Only
         // the calling thread moves.
         let result = unsafe { libc::setns(self.fd.as_fd().as_raw_fd(), libc::CLONE_NEWNET) };
         match result {
+            0 if !self.holds_thread().unwrap_or(true) => Err(stayed(&self.path, "setns")),
             0 => Ok(()),
             _ => Err(io_error(&self.path, &io::Error::last_os_error())),
         }
@@ -99,10 +107,7 @@ pub(crate) fn run_in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> 
     };
     let go = || match leave() {
         Ok(true) => Ok(()),
-        Ok(false) => {
-            let words = "unshare(2) left the thread in its network namespace";
-            Err(Error::Unsupported(failure(path).with_message(Some(words))))
-        }
+        Ok(false) => Err(stayed(path, "unshare")),
         Err(error) => Err(io_error(path, &error)),
     };
     on_a_thread(path, go, work)
@@ -145,6 +150,12 @@ fn unshare() -> io::Result<()> {
     }
 }
 
+/// The error when a system call succeeded and did nothing.
+fn stayed(path: &Path, call: &str) -> Error {
+    let words = format!("{call}(2) did nothing: the thread stayed in its network namespace");
+    Error::Unsupported(failure(path).with_message(Some(&words)))
+}
+
 fn failure(path: &Path) -> Failure {
     Failure::new(Operation::EnterNamespace, Object::Namespace(path.to_owned()))
 }
@@ -180,13 +191,13 @@ mod tests {
         super::current().expect("the namespace")
     }
 
-    /// Answers unshare(2) on this thread, and on those it starts, with success and does nothing.
-    fn pretend_to_unshare() {
+    /// Has a system call on this thread, and on those it starts, do nothing and succeed.
+    fn pretend(call: libc::c_long) {
         let step = |code: u32, no: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: no, k };
         let load = step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0);
-        let is_unshare = step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::SYS_unshare as u32);
+        let is_call = step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32);
         let answer = |value| step(libc::BPF_RET | libc::BPF_K, 0, value);
-        let mut steps = [load, is_unshare, answer(libc::SECCOMP_RET_ERRNO), answer(libc::SECCOMP_RET_ALLOW)];
+        let mut steps = [load, is_call, answer(libc::SECCOMP_RET_ERRNO), answer(libc::SECCOMP_RET_ALLOW)];
         let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
         // SAFETY: no pointers are passed.
         assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
@@ -197,14 +208,26 @@ mod tests {
 
     #[test]
     fn what_is_for_a_new_namespace_is_done_in_no_other() {
+        let stayed = |result: Result<()>| match result {
+            Err(Error::Unsupported(failure)) => assert!(failure.to_string().contains("stayed"), "{failure}"),
+            other => panic!("{other:?}"),
+        };
         let result = thread::spawn(|| {
-            pretend_to_unshare();
+            pretend(libc::SYS_unshare);
             unshare().expect("pretended");
             run_in_new(|| panic!("in the namespace of others"))
         });
-        let result: Result<()> = result.join().expect("a result");
-        let Err(Error::Unsupported(failure)) = result else { panic!("{result:?}") };
-        assert!(failure.to_string().contains("left the thread in its network namespace"), "{failure}");
+        stayed(result.join().expect("a result"));
+        if !own_namespace() {
+            return;
+        }
+        let there = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
+        let here = thread::spawn(move || {
+            unshare().expect("a namespace");
+            pretend(libc::SYS_setns);
+            there.run(|| panic!("in the namespace of others"))
+        });
+        stayed(here.join().expect("a result"));
     }
 
     #[test]

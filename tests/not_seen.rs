@@ -19,6 +19,7 @@ use netfilter_conntrack::{Events, Family, Flow, Zone};
 fn a_zone_is_listed_and_deleted() {
     let mut handle = require_kernel!();
     let (inside, outside) = around_zone(10);
+    common::sysctl("nf_conntrack_events", "1");
     create(&mut handle, inside.iter().chain(&outside));
     let mut events = Events::builder().open().expect("events");
     let (sent, flushed) = without_namespaces(|| requests(&mut handle, |handle| handle.flush_zone(10)));

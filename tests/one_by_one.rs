@@ -38,6 +38,7 @@ fn forbid_unshare() {
 fn nothing_is_tried_where_nothing_is_to_be_tried() {
     let mut handle = require_kernel!();
     let (inside, outside) = around_zone(10);
+    common::sysctl("nf_conntrack_events", "1");
     create(&mut handle, inside.iter().chain(&outside));
     let mut events = Events::builder().open().expect("events");
     let flushed = in_a_sandbox(|| handle.flush_where().zone_in_any_direction(10).one_by_one().run());

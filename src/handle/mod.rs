@@ -88,7 +88,8 @@ impl Handle {
     /// # Errors
     /// As [`open`](Self::open), and with [`Object::Namespace`]: [`Error::NotFound`] for a name or
     /// path that does not exist; [`Error::PermissionDenied`] without `CAP_SYS_ADMIN`;
-    /// [`Error::Refused`] for a file that is no network namespace.
+    /// [`Error::Refused`] for a file that is no network namespace; [`Error::Unsupported`] where a sandbox
+    /// lets setns(2) succeed and do nothing.
     pub fn open_in(namespace: &Namespace) -> Result<Self> {
         namespace.run(Self::open)?
     }

@@ -59,7 +59,7 @@ features! {
     /// Flows have times of begin and end: `nf_conntrack_timestamp`.
     Timestamps: "timestamps", "flows that begin now have no times of begin and end";
     /// Events are sent: `nf_conntrack_events`. With 2, which is usual since Linux 5.19, of flows that
-    /// begin while somebody listens; of older ones only their end.
+    /// begin while somebody listens, in whatever namespace of the machine; of others not even their end.
     Events: "events", "nothing is heard of flows that begin now";
     /// Events say when they happened: Linux 6.14 and `nf_conntrack_timestamp`.
     EventTimes: "times of events", "events of flows that begin now have no time";
@@ -99,7 +99,7 @@ impl Feature {
         match (state, self) {
             (State::Available, _) => None,
             (State::Limited, Self::Events) => {
-                Some("of flows that began while nobody listened only the end is heard")
+                Some("nothing is heard of flows that began while nobody on the machine listened")
             }
             (State::Limited, Self::Labels) => {
                 Some("only flows that begin while a rule uses labels have room for them")

@@ -268,8 +268,8 @@ mod tests {
         assert_says(
             &facts,
             Feature::Events,
-            "events: limited, because net.netfilter.nf_conntrack_events is 2; of flows that began while \
-             nobody listened only the end is heard",
+            "events: limited, because net.netfilter.nf_conntrack_events is 2; nothing is heard of flows that \
+             began while nobody on the machine listened",
         );
         assert_says(
             &facts,
