@@ -29,12 +29,12 @@ pub struct KernelRelease {
 
 /// A flush minds the family (with header version 1).
 pub(crate) const FLUSH_BY_FAMILY: KernelRelease = KernelRelease::new(5, 3);
-/// A dump minds the mask of a mark, and refuses one without a mark.
-pub(crate) const DUMP_BY_MARK: KernelRelease = KernelRelease::new(5, 8);
+/// A dump minds a mark and its mask (commit `0f298a285f3a`). From 5.8 on it refuses a mask without a mark.
+pub(crate) const DUMP_BY_MARK: KernelRelease = KernelRelease::new(3, 4);
 /// A dump minds parts of a tuple.
 pub(crate) const DUMP_BY_TUPLE: KernelRelease = KernelRelease::new(5, 8);
-/// A dump minds a status filter, and a flush as well.
-pub(crate) const DUMP_BY_STATUS: KernelRelease = KernelRelease::new(5, 17);
+/// A dump minds a status filter, and a flush as well (commit `9344988d2979`).
+pub(crate) const DUMP_BY_STATUS: KernelRelease = KernelRelease::new(5, 15);
 /// A dump minds a filter by reply tuple. From 5.8 on there was one, but what to compare was taken from
 /// the filter of the original tuple, so that entries were left out that should have been listed.
 pub(crate) const DUMP_BY_REPLY: KernelRelease = KernelRelease::new(5, 16);

@@ -67,21 +67,26 @@ impl Namespace {
         on_a_thread(&self.path, || self.enter(), work)
     }
 
-    /// Whether the calling thread is in it.
+    /// Whether the calling thread is in it; no when that cannot be told.
     pub(crate) fn is_current(&self) -> bool {
-        // A namespace is told by its file.
-        let identity = |file: io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
-        let own = self.fd.try_clone().and_then(|fd| File::from(fd).metadata());
-        let own = identity(own);
-        own.is_some() && own == identity(fs::metadata("/proc/thread-self/ns/net"))
+        self.holds_thread().unwrap_or(false)
+    }
+
+    fn holds_thread(&self) -> io::Result<bool> {
+        let own = File::from(self.fd.try_clone()?).metadata()?;
+        Ok(current()? == identity(&own))
     }
 
     /// Moves the calling thread into the namespace.
+    ///
+    /// A sandbox can have setns(2) do nothing and say that it did. Where `/proc` shows it, that is an
+    /// error: what is asked of one namespace must not be done in another.
     fn enter(&self) -> Result<()> {
         // SAFETY: setns(2) takes an open file descriptor, which `self` owns, and no pointers. Only
         // the calling thread moves.
         let result = unsafe { libc::setns(self.fd.as_fd().as_raw_fd(), libc::CLONE_NEWNET) };
         match result {
+            0 if !self.holds_thread().unwrap_or(true) => Err(stayed(&self.path, "setns")),
             0 => Ok(()),
             _ => Err(io_error(&self.path, &io::Error::last_os_error())),
         }
@@ -90,9 +95,22 @@ impl Namespace {
 
 /// Runs `work` in a new network namespace, on a thread of its own. With the thread ends the namespace,
 /// and what `work` left in it. Takes `CAP_SYS_ADMIN`.
+///
+/// A sandbox can have unshare(2) do nothing and say that it did; `work` would then hit the entries of
+/// others. So it is run only where `/proc` shows that the thread has left its namespace.
 pub(crate) fn run_in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     let path = Path::new("(new)");
-    on_a_thread(path, || unshare().map_err(|error| io_error(path, &error)), work)
+    let leave = || {
+        let old = current()?;
+        unshare()?;
+        Ok(old != current()?)
+    };
+    let go = || match leave() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(stayed(path, "unshare")),
+        Err(error) => Err(io_error(path, &error)),
+    };
+    on_a_thread(path, go, work)
 }
 
 /// Runs `work` on a new thread that goes to another namespace first.
@@ -113,6 +131,16 @@ fn on_a_thread<T: Send>(
     })
 }
 
+/// A namespace is told by its file.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// The namespace of the calling thread.
+fn current() -> io::Result<(u64, u64)> {
+    fs::metadata("/proc/thread-self/ns/net").map(|file| identity(&file))
+}
+
 /// Moves the calling thread into a new namespace.
 fn unshare() -> io::Result<()> {
     // SAFETY: unshare(2) takes no pointers; only the calling thread moves.
@@ -120,6 +148,12 @@ fn unshare() -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// The error when a system call succeeded and did nothing.
+fn stayed(path: &Path, call: &str) -> Error {
+    let words = format!("{call}(2) did nothing: the thread stayed in its network namespace");
+    Error::Unsupported(failure(path).with_message(Some(&words)))
 }
 
 fn failure(path: &Path) -> Failure {
@@ -153,8 +187,47 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    fn current() -> PathBuf {
-        fs::read_link("/proc/thread-self/ns/net").expect("the namespace")
+    fn current() -> (u64, u64) {
+        super::current().expect("the namespace")
+    }
+
+    /// Has a system call on this thread, and on those it starts, do nothing and succeed.
+    fn pretend(call: libc::c_long) {
+        let step = |code: u32, no: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: no, k };
+        let load = step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0);
+        let is_call = step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32);
+        let answer = |value| step(libc::BPF_RET | libc::BPF_K, 0, value);
+        let mut steps = [load, is_call, answer(libc::SECCOMP_RET_ERRNO), answer(libc::SECCOMP_RET_ALLOW)];
+        let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+        // SAFETY: no pointers are passed.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+        // SAFETY: the program and its steps are live; the kernel copies them.
+        let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+        assert_eq!(set, 0, "{}", io::Error::last_os_error());
+    }
+
+    #[test]
+    fn what_is_for_a_new_namespace_is_done_in_no_other() {
+        let stayed = |result: Result<()>| match result {
+            Err(Error::Unsupported(failure)) => assert!(failure.to_string().contains("stayed"), "{failure}"),
+            other => panic!("{other:?}"),
+        };
+        let result = thread::spawn(|| {
+            pretend(libc::SYS_unshare);
+            unshare().expect("pretended");
+            run_in_new(|| panic!("in the namespace of others"))
+        });
+        stayed(result.join().expect("a result"));
+        if !own_namespace() {
+            return;
+        }
+        let there = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
+        let here = thread::spawn(move || {
+            unshare().expect("a namespace");
+            pretend(libc::SYS_setns);
+            there.run(|| panic!("in the namespace of others"))
+        });
+        stayed(here.join().expect("a result"));
     }
 
     #[test]
@@ -177,9 +250,9 @@ mod tests {
             return;
         }
         let moved = current();
-        let panic = catch_unwind(AssertUnwindSafe(|| here.run(|| panic!("in {}", current().display()))));
+        let panic = catch_unwind(AssertUnwindSafe(|| here.run(|| panic!("in {:?}", current()))));
         let message = panic.expect_err("a panic").downcast::<String>().expect("its message");
-        assert_ne!(*message, format!("in {}", moved.display()), "the work ran elsewhere");
+        assert_ne!(*message, format!("in {moved:?}"), "the work ran elsewhere");
         assert_eq!(current(), moved, "and this thread stayed");
     }
 }

@@ -335,3 +335,34 @@ fn odd_networks_and_ports_mean_what_they_say() {
     assert_eq!(Selector::all().except(any()).check(), Err(InputError::EmptySelector));
     assert_eq!((!!any()).check(), Err(InputError::EmptySelector));
 }
+
+/// Where the deep one stands makes no difference.
+#[test]
+fn an_expression_is_not_too_deep_on_the_right_either() {
+    let flow = forwarded();
+    let or = |levels: u32| (0..levels).fold(any().tcp(), |inner, n| any().dport(n as u16) | inner);
+    let and = |levels: u32| (0..levels).fold(any().tcp(), |inner, _| any().dport(80) & inner);
+    assert!(or(100).check().is_ok() && or(100).matches(&flow) && and(100).check().is_ok());
+    for levels in [200, 100_000] {
+        for selector in [or(levels), and(levels)] {
+            assert_eq!(selector.check(), Err(InputError::SelectorTooDeep));
+            assert!(!selector.matches(&flow));
+        }
+    }
+    // Nor where it is refused for something else.
+    let blank = (0..100_000).fold(any(), |inner, _| any() | inner);
+    assert_eq!(blank.check(), Err(InputError::EmptySelector));
+    // A list behind a list is no deeper for it, nor one behind everything or nothing.
+    let steps: [fn(Selector) -> Selector; 3] = [
+        |inner| (any().tcp() & any().sport(40000)) & inner,
+        |inner| Selector::all() & inner,
+        |inner| any() & inner,
+    ];
+    for step in steps {
+        let selector = (0..300).fold(any().tcp() & any().sport(40000), |inner, _| step(inner));
+        assert_eq!(selector.check(), Ok(()));
+        assert!(selector.matches(&flow));
+    }
+    let selector = (0..300).fold(any().tcp() | any().udp(), |inner, _| Selector::any_of([]) | inner);
+    assert!(selector.check().is_ok() && selector.matches(&flow));
+}

@@ -56,10 +56,6 @@ pub struct Dump<'h> {
 impl<'h> Dump<'h> {
     filter_methods!();
 
-    pub(super) fn with(self, filter: Filter) -> Self {
-        Self { filter, ..self }
-    }
-
     /// Only entries that one of these selectors matches: a [`Selector`](crate::Selector), a list of
     /// them or a [`SelectorSet`]. The kernel filters by what they have in common, where it can.
     pub fn matching(mut self, selectors: impl Into<SelectorSet>) -> Self {
@@ -81,7 +77,7 @@ impl<'h> Dump<'h> {
     /// kernel would reset entries that nobody asked for. It does not tell the directions of a zone
     /// apart, so [`zone_in_any_direction`](Self::zone_in_any_direction) works together with this
     /// where [`zone`](Self::zone) does not. What the kernel applies is seen in a trial, as for a
-    /// [flush](crate::Flush); where none can be made its release tells: 5.17 for a status, 6.8 for a
+    /// [flush](crate::Flush), unless there is no filter; where none can be made its release tells: 5.15 for a status, 6.8 for a
     /// zone, 5.8 for a mark with `CONFIG_NF_CONNTRACK_MARK`.
     #[doc(alias = "NFCT_Q_DUMP_RESET")]
     #[doc(alias = "NFCT_Q_DUMP_FILTER_RESET")]
@@ -103,7 +99,7 @@ impl<'h> Dump<'h> {
             filter.narrow(set.filter()?);
         }
         let failure = || failure(&filter);
-        if reset && !(selectors.is_empty() && filter.is_kept_by_dump()) {
+        if reset && !(selectors.is_empty() && (filter.is_empty() || filter.is_kept_by_dump())) {
             let words = "the kernel would reset counters of entries that the filter leaves out";
             return Err(Error::Unsupported(failure().with_message(Some(words))));
         }

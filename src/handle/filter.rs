@@ -324,7 +324,7 @@ macro_rules! filter_methods {
             self
         }
 
-        /// Only entries with all these status flags. Kernels from 5.17 on filter by it.
+        /// Only entries with all these status flags. Kernels from 5.15 on filter by it.
         #[doc(alias = "NFCT_FILTER_DUMP_STATUS")]
         pub fn status(self, set: Status) -> Self {
             self.status_masked(set, set)

@@ -29,7 +29,7 @@ impl Handle {
     ///
     /// Kernels before 5.3 take any flush for one of both families. Where the kernel was not seen to
     /// mind the family (see [`Flush`]), the entries are listed and deleted one by one instead, which
-    /// takes longer and leaves entries that are made meanwhile.
+    /// takes longer.
     ///
     /// # Errors
     /// Those of [`Flush::run`].
@@ -68,7 +68,7 @@ impl Handle {
     /// ```
     #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
     pub fn flush_where(&mut self) -> Flush<'_> {
-        Flush { handle: self, filter: Filter::default() }
+        Flush { handle: self, filter: Filter::default(), one_by_one: false }
     }
 }
 
@@ -77,13 +77,15 @@ impl Handle {
 /// A kernel that does not know a filter ignores it, which would delete more than was asked for. So
 /// the kernel does the flush only where it was seen to apply that kind of filter and to spare
 /// everything else: the first time, the same flush is tried in a network namespace that is made for
-/// it, with entries of every kind, which takes some milliseconds and `CAP_SYS_ADMIN`. The answer is
+/// it, with entries of every kind, which takes some milliseconds, `CAP_SYS_ADMIN` and `/proc`. A sandbox
+/// that ends programs for unshare(2) calls for [`one_by_one`](Self::one_by_one). The answer is
 /// remembered as long as the process lives; [`Preflight`](crate::preflight::Preflight) shows it. Where nothing was
 /// seen (no such rights, an older kernel, one without marks), and for a tuple, a zone of exactly both
-/// directions or of one, entries are listed, checked, and deleted one by one, each by its id. That
-/// takes longer, and leaves entries that come to pass the filter meanwhile.
+/// directions or of one, entries are listed, checked, and deleted one by one, each by its id, in the
+/// constant memory of [`delete_matching`](Handle::delete_matching). That takes longer, and entries that
+/// come to pass the filter meanwhile may stay.
 ///
-/// An entry that is made while the kernel flushes may go or stay; one that is made afterwards stays.
+/// An entry that is made during a flush may go or stay; one that is made afterwards stays.
 ///
 /// By zone, [`zone_in_any_direction`](Self::zone_in_any_direction) is what the kernel can do: it does
 /// not tell directions apart.
@@ -92,26 +94,39 @@ impl Handle {
 pub struct Flush<'h> {
     handle: &'h mut Handle,
     filter: Filter,
+    one_by_one: bool,
 }
 
 impl Flush<'_> {
     filter_methods!();
+
+    /// Has entries listed and deleted one by one, whatever the kernel could do, and nothing tried.
+    ///
+    /// For programs in a sandbox that ends them for calling unshare(2), as the trial does; one that
+    /// refuses the call needs no other way.
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
+    }
 
     /// Deletes what passes.
     ///
     /// # Errors
     /// [`InputError::EmptyFilter`] without a filter: everything is deleted by
     /// [`flush`](Handle::flush). [`Error::InvalidInput`](crate::Error::InvalidInput) for a filter
-    /// that nothing can match; [`PermissionDenied`](crate::Error::PermissionDenied). Where entries
-    /// are deleted one by one, the first error of a deletion, after the others were tried.
+    /// that nothing can match; [`PermissionDenied`](crate::Error::PermissionDenied).
+    ///
+    /// Where entries are deleted one by one, what was found is deleted even if the listing ends with an
+    /// error. That is then returned, as [`Interrupted`](crate::Error::Interrupted) or
+    /// [`Malformed`](crate::Error::Malformed), unless a deletion failed: then the first error of those.
     pub fn run(self) -> Result<()> {
-        let Self { handle, filter } = self;
+        let Self { handle, filter, one_by_one } = self;
         filter.check()?;
         if filter.is_empty() {
             return Err(InputError::EmptyFilter.into());
         }
-        if !filter.is_seen_in_flush() {
-            return handle.delete_passing(filter);
+        if one_by_one || !filter.is_seen_in_flush() {
+            return handle.delete_passing(&filter);
         }
         let mut request = flush_request(&filter)?;
         handle.transact(&mut request, &|| Failure::new(Operation::Flush, Object::Table(filter.family)))
@@ -123,19 +138,6 @@ pub(super) fn flush_request(filter: &Filter) -> Result<MessageBuf> {
     let mut request = MessageBuf::new(uapi::CT_DELETE, ACKNOWLEDGED, filter.family_number(), FAMILY_COUNTS);
     filter.append_to(&mut request)?;
     Ok(request)
-}
-
-impl Handle {
-    /// Deletes one by one what passes.
-    fn delete_passing(&mut self, filter: Filter) -> Result<()> {
-        let entries = self.dump().with(filter).entries()?;
-        let keys = entries.map(|flow| flow.map(|flow| flow.key()));
-        let keys = keys.collect::<Result<Vec<_>>>().map_err(|error| error.recast(Operation::Flush))?;
-        match self.delete_all(keys)?.failed.into_iter().next() {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -157,7 +159,7 @@ mod tests {
             handle.create(&Flow::new(tuple).zone(5).timeout(Duration::from_secs(60))).expect("created");
         }
         let filter = Filter { family: Some(Family::Ipv4), ..Filter::default() };
-        handle.delete_passing(filter).expect("deleted");
+        handle.delete_passing(&filter).expect("deleted");
         let left = handle.dump().entries().expect("a dump").collect::<Result<Vec<_>>>().expect("entries");
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].original.family(), Family::Ipv6);

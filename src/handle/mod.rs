@@ -11,6 +11,7 @@ mod filter;
 mod flush;
 mod get;
 mod parts;
+mod pass;
 mod statistics;
 mod sweep;
 pub(crate) mod trial;
@@ -89,7 +90,8 @@ impl Handle {
     /// # Errors
     /// As [`open`](Self::open), and with [`Object::Namespace`]: [`Error::NotFound`] for a name or
     /// path that does not exist; [`Error::PermissionDenied`] without `CAP_SYS_ADMIN`;
-    /// [`Error::Refused`] for a file that is no network namespace.
+    /// [`Error::Refused`] for a file that is no network namespace; [`Error::Unsupported`] where a sandbox
+    /// lets setns(2) succeed and do nothing.
     pub fn open_in(namespace: &Namespace) -> Result<Self> {
         namespace.run(Self::open)?
     }

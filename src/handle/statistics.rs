@@ -13,7 +13,7 @@ use crate::wire::link::Answer;
 use crate::wire::uapi::{self, stats};
 
 /// How full the table of a network namespace is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Usage {
@@ -22,6 +22,13 @@ pub struct Usage {
     /// How many there may be (`net.netfilter.nf_conntrack_max`); Linux 4.18.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub limit: Option<u32>,
+    /// What a newer kernel says beyond these, by the number of its attribute (`CTA_STATS_GLOBAL_…`), as
+    /// far as it is of 32 bits.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::json::other_counters")
+    )]
+    pub other: Vec<(u16, u32)>,
 }
 
 /// What one CPU counted since the network namespace was made, over all its flows.
@@ -138,25 +145,21 @@ impl Handle {
     /// # Errors
     /// [`Error::PermissionDenied`] and what else a request can end in.
     pub fn usage(&mut self) -> Result<Usage> {
-        let (mut entries, mut limit) = (None, None);
+        let (mut told, mut other) = ([None; 2], Vec::new());
         self.for_each_message(uapi::CT_GET_STATS, ACKNOWLEDGED, |_, attributes| {
-            for attribute in attributes {
-                let attribute = attribute?;
-                match attribute.kind {
-                    stats::GLOBAL_ENTRIES => entries = Some(attribute.be32("CTA_STATS_GLOBAL_ENTRIES")?),
-                    stats::GLOBAL_MAX_ENTRIES => {
-                        limit = Some(attribute.be32("CTA_STATS_GLOBAL_MAX_ENTRIES")?)
-                    }
-                    _ => {}
-                }
-            }
+            other = read_counters(attributes, &mut told, |[entries, limit], kind| match kind {
+                stats::GLOBAL_ENTRIES => Some(entries.get_or_insert(0)),
+                stats::GLOBAL_MAX_ENTRIES => Some(limit.get_or_insert(0)),
+                _ => None,
+            })?;
             Ok(())
         })?;
+        let [entries, limit] = told;
         let missing = || Error::Malformed {
             failure: failure(),
             malformed: Malformed::new("CTA_STATS_GLOBAL_ENTRIES", "missing"),
         };
-        Ok(Usage { entries: entries.ok_or_else(missing)?, limit })
+        Ok(Usage { entries: entries.ok_or_else(missing)?, limit, other })
     }
 
     /// What each CPU counted, as `conntrack -S` shows it.

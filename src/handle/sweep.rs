@@ -1,19 +1,13 @@
 //! One pass over the table that deletes or changes what selectors match.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::pass::{Action, Clock, Pass};
 use super::{Change, Entries, Handle};
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::flow::Flow;
 use crate::key::Key;
 use crate::select::SelectorSet;
-
-/// How many requests are gathered before they are sent, in one system call.
-const BATCH: usize = 64;
-/// How many entries are looked at between two looks at the clock.
-const TICK: u32 = 256;
-/// How many errors of single entries an outcome keeps; the others are counted.
-const KEPT_ERRORS: usize = 16;
 
 impl Handle {
     /// Deletes the entries that a [`Selector`](crate::Selector), or one of many, matches, in one
@@ -51,17 +45,6 @@ impl Handle {
     fn sweep(&mut self, selectors: SelectorSet, action: Action) -> Sweep<'_> {
         Sweep { handle: self, selectors, action, limit: u64::MAX, deadline: None }
     }
-
-    /// A second handle in the same network namespace, if there can be one.
-    fn sibling(&self) -> Option<Self> {
-        Some(Self { link: self.link.sibling()? })
-    }
-}
-
-#[derive(Debug)]
-enum Action {
-    Delete,
-    Update(Change),
 }
 
 /// A pass over the table to be run.
@@ -124,28 +107,8 @@ impl<'h> Sweep<'h> {
             return Ok(SweepOutcome::default());
         }
         let Self { handle, selectors, action, limit, deadline } = self;
-        let filter = selectors.filter()?;
-        let mut pass = Pass {
-            pending: match action {
-                Action::Delete => Pending::Delete(Vec::new()),
-                Action::Update(change) => Pending::Update(change, Vec::new()),
-            },
-            limit,
-            clock: Clock::new(deadline),
-            outcome: SweepOutcome::default(),
-        };
-        match handle.sibling() {
-            Some(mut writer) => {
-                let entries = handle.dump().narrowed(filter).entries()?;
-                pass.read(entries, &selectors, Some(&mut writer));
-                pass.carry_out(&mut writer);
-            }
-            None => {
-                let entries = handle.dump().narrowed(filter).entries()?;
-                pass.read(entries, &selectors, None);
-                pass.carry_out(handle);
-            }
-        }
+        let mut pass = Pass::new(action, limit, Clock::new(deadline));
+        pass.over(handle, selectors.filter()?, |flow| selectors.matches(flow))?;
         pass.end()
     }
 
@@ -238,168 +201,5 @@ impl<E> SweepOutcome<E> {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failed == 0 && self.left == 0 && self.malformed == 0 && !self.out_of_time && self.error.is_none()
-    }
-}
-
-/// A pass that is running.
-struct Pass {
-    pending: Pending,
-    /// How many more entries may be hit.
-    limit: u64,
-    clock: Clock,
-    outcome: SweepOutcome,
-}
-
-/// Entries that were found and wait for their turn.
-enum Pending {
-    Delete(Vec<Key>),
-    Update(Change, Vec<Flow>),
-}
-
-impl Pass {
-    /// Reads entries; what matches goes out over `writer` in batches, or waits for the end when
-    /// there is none.
-    fn read(
-        &mut self,
-        entries: impl Iterator<Item = Result<Flow>>,
-        selectors: &SelectorSet,
-        mut writer: Option<&mut Handle>,
-    ) {
-        for entry in entries {
-            if self.clock.is_over() {
-                self.outcome.out_of_time = true;
-                return;
-            }
-            match entry {
-                Ok(flow) if selectors.matches(&flow) => self.found(&flow),
-                Ok(_) => {}
-                Err(Error::Malformed { .. }) => self.outcome.malformed += 1,
-                Err(error) => return self.outcome.error = Some(error),
-            }
-            let room = self.limit.min(BATCH as u64);
-            if let Some(writer) = writer.as_deref_mut().filter(|_| room > 0 && self.pending.len() >= room) {
-                self.carry_out(writer);
-                if self.outcome.gave_up() {
-                    return;
-                }
-            }
-        }
-    }
-
-    fn found(&mut self, flow: &Flow) {
-        match self.pending.len() < self.limit {
-            true => self.pending.push(flow),
-            false => self.outcome.left += 1,
-        }
-    }
-
-    /// Deletes or changes what waits, unless the time is over.
-    fn carry_out(&mut self, writer: &mut Handle) {
-        while self.pending.len() > 0 {
-            self.outcome.out_of_time |= self.clock.is_over_now();
-            if self.outcome.out_of_time || self.outcome.gave_up() {
-                self.outcome.left += self.pending.len();
-                return self.pending.clear();
-            }
-            for (key, verdict) in self.pending.run_some(writer) {
-                match verdict {
-                    Ok(()) => {
-                        self.outcome.done += 1;
-                        self.limit -= 1;
-                    }
-                    Err(Error::NotFound(_) | Error::Dying(_)) => self.outcome.already_gone += 1,
-                    Err(error) => self.outcome.fail(key, error),
-                }
-            }
-        }
-    }
-
-    /// An error before anything was done is an error; behind something done it must not hide that.
-    fn end(self) -> Result<SweepOutcome> {
-        match self.outcome {
-            SweepOutcome { done: 0, already_gone: 0, error: Some(error), .. } => Err(error),
-            outcome => Ok(outcome),
-        }
-    }
-}
-
-impl SweepOutcome {
-    fn fail(&mut self, key: Key, error: Error) {
-        if is_hopeless(&error) {
-            self.error = Some(error.clone());
-        }
-        if self.failures.len() < KEPT_ERRORS {
-            self.failures.push((key, error));
-        }
-        self.failed += 1;
-    }
-
-    fn gave_up(&self) -> bool {
-        self.error.as_ref().is_some_and(is_hopeless)
-    }
-}
-
-/// Whether every further request would end the same way.
-fn is_hopeless(error: &Error) -> bool {
-    matches!(error, Error::PermissionDenied(_) | Error::TimedOut(_) | Error::System(_))
-}
-
-impl Pending {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Delete(keys) => keys.len() as u64,
-            Self::Update(_, flows) => flows.len() as u64,
-        }
-    }
-
-    fn push(&mut self, flow: &Flow) {
-        match self {
-            Self::Delete(keys) => keys.push(flow.key()),
-            Self::Update(change, flows) => flows.push(change.of(flow)),
-        }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Self::Delete(keys) => keys.clear(),
-            Self::Update(_, flows) => flows.clear(),
-        }
-    }
-
-    /// Deletes or changes a batch of them.
-    fn run_some(&mut self, writer: &mut Handle) -> Vec<(Key, Result<()>)> {
-        match self {
-            Self::Delete(keys) => {
-                let some = keys.split_off(keys.len().saturating_sub(BATCH));
-                writer.delete_many(some).collect()
-            }
-            Self::Update(_, flows) => {
-                let some = flows.split_off(flows.len().saturating_sub(BATCH));
-                writer.update_many(some).map(|(flow, verdict)| (flow.key(), verdict)).collect()
-            }
-        }
-    }
-}
-
-/// When the time is over.
-#[derive(Debug)]
-struct Clock {
-    end: Option<Instant>,
-    ticks: u32,
-}
-
-impl Clock {
-    fn new(time: Option<Duration>) -> Self {
-        Self { end: time.and_then(|time| Instant::now().checked_add(time)), ticks: 0 }
-    }
-
-    /// For a question that is asked often: looks at the clock the first time and every so often.
-    fn is_over(&mut self) -> bool {
-        self.ticks = self.ticks.wrapping_add(1);
-        self.ticks % TICK == 1 && self.is_over_now()
-    }
-
-    fn is_over_now(&self) -> bool {
-        self.end.is_some_and(|end| Instant::now() >= end)
     }
 }

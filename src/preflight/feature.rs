@@ -39,7 +39,7 @@ features! {
     /// the user namespace that owns the network namespace.
     Access: "access to the table", "a handle cannot be opened";
     /// There is room for new entries: fewer than `nf_conntrack_max`.
-    Room: "room in the table", "new flows are not tracked and their packets are dropped";
+    Room: "room in the table", "packets of new flows are dropped, unless a flow that is not assured gives way";
     /// The kernel says how many entries there may be ([`Usage::limit`](crate::Usage::limit)); Linux 4.18.
     TableLimit: "limit of the table", "only the number of entries is told";
     /// Flows have zones: `CONFIG_NF_CONNTRACK_ZONES`.
@@ -63,8 +63,8 @@ features! {
     Accounting: "accounting", "flows that begin now have no counters";
     /// Flows have times of begin and end: `nf_conntrack_timestamp`.
     Timestamps: "timestamps", "flows that begin now have no times of begin and end";
-    /// Events are sent: `nf_conntrack_events`. With 2, which is usual since Linux 6.0, of flows that
-    /// begin while somebody listens; of older ones only their end.
+    /// Events are sent: `nf_conntrack_events`. With 2, which is usual since Linux 5.19, of flows that
+    /// begin while somebody listens, in whatever namespace of the machine; of others not even their end.
     Events: "events", "nothing is heard of flows that begin now";
     /// Events say when they happened: Linux 6.14 and `nf_conntrack_timestamp`.
     EventTimes: "times of events", "events of flows that begin now have no time";
@@ -104,7 +104,7 @@ impl Feature {
         match (state, self) {
             (State::Available, _) => None,
             (State::Limited, Self::Events) => {
-                Some("of flows that began while nobody listened only the end is heard")
+                Some("nothing is heard of flows that began while nobody on the machine listened")
             }
             (State::Limited, Self::Labels) => {
                 Some("only flows that begin while a rule uses labels have room for them")

@@ -55,7 +55,7 @@ impl Facts {
 
     fn room(&self) -> Verdict {
         match self.usage {
-            Ok(Usage { entries, limit: Some(limit) }) => {
+            Ok(Usage { entries, limit: Some(limit), .. }) => {
                 // A limit of 0 is none.
                 (there(entries < limit || limit == 0), Decider::Usage { entries, limit })
             }
@@ -211,7 +211,7 @@ pub(super) mod tests {
                 helper: on(),
                 tcp_loose: on(),
             },
-            usage: Ok(Usage { entries: 3, limit: Some(4) }),
+            usage: Ok(Usage { entries: 3, limit: Some(4), other: Vec::new() }),
             expectations: Ok(()),
             counts_losses: Ok(true),
             zones: Some(true),
@@ -268,8 +268,8 @@ pub(super) mod tests {
         assert_says(
             &facts,
             Feature::Events,
-            "events: limited, because net.netfilter.nf_conntrack_events is 2; of flows that began while \
-             nobody listened only the end is heard",
+            "events: limited, because net.netfilter.nf_conntrack_events is 2; nothing is heard of flows that \
+             began while nobody on the machine listened",
         );
         assert_says(
             &facts,
@@ -360,7 +360,7 @@ pub(super) mod tests {
     fn a_table_that_is_full_has_no_room() {
         let mut facts = everything(6, 18);
         let mut room = |entries, limit| {
-            facts.usage = Ok(Usage { entries, limit });
+            facts.usage = Ok(Usage { entries, limit, other: Vec::new() });
             facts.judge(Feature::Room).0
         };
         assert_eq!(room(3, Some(4)), State::Available);

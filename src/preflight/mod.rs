@@ -37,7 +37,8 @@ use facts::Facts;
 /// What a kernel does with filters is seen in trials, in network namespaces that are made for them, and
 /// remembered. That takes `CAP_SYS_ADMIN` and some ten milliseconds, more where the machine has large
 /// tables. Without it the release of the kernel decides about listings; flushes are not left to a kernel
-/// that was not seen. Settings are read from `/proc`. Nothing that exists is changed; where the kernel
+/// that was not seen. A sandbox has to allow unshare(2) or refuse it with an error: one that ends programs
+/// for the call ends this one. Settings are read from `/proc`. Nothing that exists is changed; where the kernel
 /// has connection tracking built in and translation as a module, the trial has that loaded, as any
 /// request with NAT would.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -114,9 +114,9 @@ impl Facts {
     pub(super) fn filter(&self) -> Filter {
         let known = |masked: Masked| (masked.mask != 0).then_some(masked);
         let protocol = self.protocol.or(self.tcp_state.then_some(Protocol::TCP));
-        // A tuple of ICMP stands for IPv4, which nobody asked for.
-        let is_icmp = matches!(protocol, Some(Protocol::ICMP | Protocol::ICMPV6));
-        let protocol = protocol.filter(|_| !is_icmp || self.family.is_some());
+        // A tuple of ICMP stands for IPv4, which nobody may have asked for.
+        let implied = |protocol: &Protocol| TupleFilter::new().protocol(*protocol).family();
+        let protocol = protocol.filter(|it| implied(it).is_none_or(|family| self.family == Some(family)));
         let tuple = |tuple: TupleFilter| Some(TupleFilter { protocol, ..tuple }).filter(|it| !it.is_empty());
         Filter {
             family: self.family,

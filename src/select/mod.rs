@@ -113,9 +113,8 @@ impl Selector {
 
     /// Entries that fulfil both.
     pub fn and(self, other: Self) -> Self {
-        // What becomes part of the same list is no deeper for it.
-        let below = |selector: &Self| selector.depth - u16::from(matches!(selector.expr, Expr::And(_)));
-        let depth = below(&self).max(below(&other));
+        let joins = matches!(self.expr, Expr::And(_) | Expr::Blank | Expr::All | Expr::Nothing);
+        let depth = self.depth_below(&other, |expr| matches!(expr, Expr::And(_)), joins);
         let facts = match (self.facts, other.facts) {
             (Ok(one), Ok(other)) => one.both(other),
             (Err(error), _) | (_, Err(error)) => Err(error),
@@ -131,8 +130,8 @@ impl Selector {
             (Ok(facts), Ok(_)) if matches!(other.expr, Expr::Nothing) => Ok(facts.clone()),
             (Ok(one), Ok(other)) => Ok(one.either(other)),
         };
-        let below = |selector: &Self| selector.depth - u16::from(matches!(selector.expr, Expr::Or(_)));
-        let depth = below(&self).max(below(&other));
+        let joins = matches!(self.expr, Expr::Or(_) | Expr::All | Expr::Nothing);
+        let depth = self.depth_below(&other, |expr| matches!(expr, Expr::Or(_)), joins);
         Self::new(self.expr.or(other.expr), depth, facts)
     }
 
@@ -207,6 +206,13 @@ impl Selector {
     fn term(term: Term) -> Self {
         let facts = Facts::of(&term);
         Self::new(Expr::Term(term), 0, facts)
+    }
+
+    /// How deep it is below the top of a list of both. What becomes part of the same list is no deeper
+    /// for it: the first always, the second where it `joins` one or stays alone.
+    fn depth_below(&self, other: &Self, is_list: fn(&Expr) -> bool, joins: bool) -> u16 {
+        let below = |selector: &Self| selector.depth - u16::from(is_list(&selector.expr));
+        below(self).max(if joins { below(other) } else { other.depth })
     }
 
     /// An expression, the depth of what is below its top, and its facts. What is too deep is dropped

@@ -14,7 +14,11 @@ const PAGE: &str = include_str!("../../../docs/json.md");
 fn statistics() -> [Value; 3] {
     let cpu = CpuStatistics { cpu: 1, found: 2, other: vec![(90, u32::MAX)], ..CpuStatistics::default() };
     let expectations = CpuExpectationStatistics { new: 1, other: vec![(91, 7)], ..Default::default() };
-    [returns(&Usage { entries: 3, limit: Some(u32::MAX) }), returns(&cpu), returns(&expectations)]
+    [
+        returns(&Usage { entries: 3, limit: Some(u32::MAX), other: vec![(9, 1)] }),
+        returns(&cpu),
+        returns(&expectations),
+    ]
 }
 
 /// Examples of the page are what is read and written, to the byte: the page is the contract.

@@ -103,7 +103,7 @@ fn nothing_that_is_read_takes_fields_that_it_does_not_know() {
     refuses(&SourceMask::exact(Family::Ipv4));
     refuses(&ExpectationNat { direction: Direction::Reply, address: None, port: 1 });
     refuses(&PerDirection { original: 1, reply: 2 });
-    refuses(&Usage { entries: 1, limit: None });
+    refuses(&Usage { entries: 1, limit: None, other: Vec::new() });
     refuses(&CpuStatistics::default());
     refuses(&CpuExpectationStatistics::default());
     refuses(&Counts::default());

@@ -85,7 +85,7 @@ impl DumpFilter {
         Ok(())
     }
 
-    /// Only entries whose status, looked at through `mask`, is `status`. Kernels from 5.17 on
+    /// Only entries whose status, looked at through `mask`, is `status`. Kernels from 5.15 on
     /// filter by it.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ impl Session {
     /// [`Error::Unsupported`] for a filter that the running kernel does not apply as a whole: it
     /// would reset other entries too. That is any filter with a tuple, and what a trial (see
     /// [`Flush`](crate::Flush)) does not show; where none can be made, one with a status before Linux
-    /// 5.17, one with a zone before 6.8, one with a mark where the kernel does not say that it filters
+    /// 5.15, one with a zone before 6.8, one with a mark where the kernel does not say that it filters
     /// by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`). Those of [`dump`](Self::dump).
     #[doc(alias = "NFCT_Q_DUMP_FILTER_RESET")]
     pub fn dump_filtered_reset<B>(
@@ -75,7 +75,7 @@ impl Session {
     /// 1.1.0 for any filter but a family alone: it reads a family where later ones read a filter.
     /// [`Error::Unsupported`] for a filter that the running kernel does not apply as a whole: one
     /// with a tuple, and what a trial (see [`Flush`](crate::Flush)) does not show; where none can be
-    /// made, a family before Linux 5.3, a status before 5.17, a zone before 6.8, a mark where the kernel
+    /// made, a family before Linux 5.3, a status before 5.15, a zone before 6.8, a mark where the kernel
     /// does not say that it filters by marks (Linux 5.8, `CONFIG_NF_CONNTRACK_MARK`).
     /// [`Error::PermissionDenied`].
     #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
