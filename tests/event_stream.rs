@@ -5,6 +5,7 @@ mod common;
 mod listen;
 
 use std::future::{Future, poll_fn};
+use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -162,6 +163,51 @@ fn an_overrun_is_an_item_and_the_stream_goes_on() {
             handle.delete(numbered(first)).expect("deleted");
             assert_eq!(next_number(&mut stream).await, first);
         }
+    });
+}
+
+/// The report of a loss that a reader without tokio had not come to needs no further event to come.
+#[test]
+fn a_loss_that_is_still_to_be_told_is_told_at_once() {
+    let mut handle = require_kernel!();
+    let mut events = Events::builder().receive_buffer(16 << 10).open().expect("events");
+    create(&mut handle, 0..500);
+    let mut came = 0;
+    while listen::readable(&events, 0) {
+        assert!(matches!(listen::next(&mut events), Event::Flow(_)));
+        came += 1;
+    }
+    assert_eq!(events.overruns(), 0, "it is told last");
+    runtime().block_on(async {
+        let mut stream = events.into_stream().expect("a stream");
+        let Ok(item) = timeout(Duration::from_secs(20), stream.next()).await else { panic!("{came} came") };
+        assert_eq!(item, Some(Ok(Event::Overrun { lost: Some(500 - came) })));
+        assert!(timeout(Duration::from_millis(20), stream.next()).await.is_err(), "there is no more");
+    });
+}
+
+/// A loss while nothing is queued, for want of memory, is an error of the socket without anything to
+/// read, and the kernel queues nothing until it has been seen. Here another socket has such an error.
+#[test]
+fn an_error_wakes_the_stream_though_nothing_is_queued() {
+    let _handle = require_kernel!();
+    common::run("ip", &["link", "set", "lo", "up"]);
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let closed = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    client.connect(closed).expect("connected");
+    let events = Events::builder().open().expect("events");
+    // SAFETY: both descriptors are open, and no pointers are passed.
+    let replaced = unsafe { libc::dup2(client.as_raw_fd(), events.as_fd().as_raw_fd()) };
+    assert!(replaced >= 0);
+    runtime().block_on(async {
+        let mut stream = events.into_stream().expect("a stream");
+        assert!(timeout(Duration::from_millis(20), stream.next()).await.is_err(), "there is nothing yet");
+        client.send(b"nobody is there").expect("sent");
+        let Ok(Some(Err(error))) = timeout(Duration::from_secs(20), stream.next()).await else {
+            panic!("an error")
+        };
+        assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED), "{error:?}");
+        assert!(stream.next().await.is_none());
     });
 }
 

@@ -20,7 +20,7 @@ use crate::select::SelectorSet;
 use crate::sys;
 use crate::wire::attr::Malformed;
 use crate::wire::link::Fault;
-use crate::wire::monitor::{Message, Monitor, Notice};
+use crate::wire::monitor::{Message, Monitor, Notice, Wait};
 use crate::wire::{decode, decode_expect, uapi};
 
 /// A stream of events, in the order in which the kernel sent them.
@@ -182,22 +182,22 @@ impl Events {
     /// With a descriptor that became readable, this is to be called until it returns `None`. Then all
     /// that was queued has been looked through, so that edge-triggered waits (`EPOLLET`) miss nothing.
     pub fn try_next(&mut self) -> Option<Result<Event>> {
-        self.next_before(Instant::now())
+        self.wait(Wait::No)
     }
 
     /// The next event, or `None` when there was none by `deadline`.
     pub fn next_before(&mut self, deadline: Instant) -> Option<Result<Event>> {
-        self.wait(Some(deadline))
+        self.wait(Wait::Until(deadline))
     }
 
-    fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Event>> {
+    fn wait(&mut self, wait: Wait) -> Option<Result<Event>> {
         let mut left = None;
         loop {
-            match self.step(deadline) {
+            match self.step(wait) {
                 Step::Item(item) => return Some(item),
                 Step::Nothing => return None,
                 // When it is time, what is queued is looked through, and nothing that comes meanwhile.
-                Step::Unwanted if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                Step::Unwanted if wait.is_over() => {
                     let left = left.get_or_insert_with(|| self.monitor.most_queued());
                     *left = left.checked_sub(1)?;
                 }
@@ -206,13 +206,13 @@ impl Events {
         }
     }
 
-    /// Takes one message, waiting for it until `deadline` at the latest, or for ever.
-    fn step(&mut self, deadline: Option<Instant>) -> Step {
+    /// Takes one message.
+    fn step(&mut self, wait: Wait) -> Step {
         if self.failed {
             return Step::Nothing;
         }
         let failure = || Failure::new(Operation::Listen, Object::Events);
-        match self.monitor.next(deadline) {
+        match self.monitor.next(wait) {
             Ok(Notice::Overrun { lost }) => {
                 self.overruns += 1;
                 Step::Item(Ok(Event::Overrun { lost }))
@@ -290,7 +290,7 @@ impl Iterator for Events {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        self.wait(None)
+        self.wait(Wait::ForEver)
     }
 }
 

@@ -10,7 +10,7 @@ use super::answer::{Header, NLMSG_HEADER, refusal, verdict};
 use super::attr::Malformed;
 pub(crate) use super::batch::{Batch, Request};
 use super::inbox::Inbox;
-use super::socket::Socket;
+use super::socket::{Socket, Wait};
 use super::uapi;
 use crate::error::{Error, Failure};
 use crate::object::MessageBuf;
@@ -219,7 +219,7 @@ impl Link {
             }
             // The clock is asked only when there is something to wait for.
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience.min(FOR_EVER));
-            self.inbox.fill(&self.socket, Some(deadline))?;
+            self.inbox.fill(&self.socket, Wait::Until(deadline))?;
         }
     }
 

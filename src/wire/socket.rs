@@ -15,6 +15,26 @@ const SIOCGSKNS: libc::Ioctl = 0x894c;
 /// No queued datagram takes less of the receive buffer than this.
 const SMALLEST: u32 = 256;
 
+/// How long to wait for something to receive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    /// Not at all, which needs no look at the clock.
+    No,
+    Until(Instant),
+    ForEver,
+}
+
+impl Wait {
+    /// Whether it has been long enough.
+    pub(crate) fn is_over(self) -> bool {
+        match self {
+            Self::No => true,
+            Self::Until(deadline) => Instant::now() >= deadline,
+            Self::ForEver => false,
+        }
+    }
+}
+
 /// A received datagram.
 pub(super) struct Datagram {
     /// How many bytes of the buffer it fills.
@@ -172,18 +192,24 @@ impl Socket {
         }
     }
 
-    /// Receives one datagram, waiting until `deadline` at the latest (`WouldBlock` then), or for ever.
-    pub(super) fn receive(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<Datagram> {
+    /// Receives one datagram; `WouldBlock` when none came in time.
+    pub(super) fn receive(&self, buffer: &mut [u8], wait: Wait) -> io::Result<Datagram> {
+        // Who waits for ever can do so in the call that receives, which saves two. It returns all the
+        // same when somebody made the descriptor one that never blocks.
+        let flags = match wait {
+            Wait::ForEver => 0,
+            Wait::No | Wait::Until(_) => libc::MSG_DONTWAIT,
+        };
         loop {
-            match self.receive_now(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(deadline)?,
+            match self.receive_once(buffer, flags) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(wait)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
         }
     }
 
-    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+    fn receive_once(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
         let mut sender = kernel_address();
         let mut control = [0u64; 4];
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -198,7 +224,7 @@ impl Socket {
         // SAFETY: the header points to live locals and to `buffer`, each with its own size, which
         // recvmsg(2) does not write past.
         let len = check(unsafe {
-            libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC)
+            libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, flags | libc::MSG_CMSG_CLOEXEC)
         })?;
         Ok(Datagram {
             len: len as usize,
@@ -208,21 +234,43 @@ impl Socket {
         })
     }
 
-    /// Waits until there is something to receive; `WouldBlock` when there is nothing by `deadline`.
-    fn wait(&self, deadline: Option<Instant>) -> io::Result<()> {
-        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let millis = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+    /// Waits until there is something to receive; `WouldBlock` when nothing came in time.
+    fn wait(&self, wait: Wait) -> io::Result<()> {
+        let left = match wait {
+            Wait::No => Some(Duration::ZERO),
+            Wait::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Wait::ForEver => None,
+        };
+        let millis = match left {
             None => -1,
             Some(Duration::ZERO) => return Err(io::ErrorKind::WouldBlock.into()),
             // One millisecond more than what is left, so that the last wait does not spin.
             Some(left) => libc::c_int::try_from(left.as_millis() + 1).unwrap_or(libc::c_int::MAX),
         };
+        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one live pollfd, and the count says one.
         match check(unsafe { libc::poll(&raw mut poll, 1, millis) }) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// A descriptor that becomes readable when this socket does, and also when it has an error and
+    /// nothing to read, which some who wait do not look for: an epoll set with the socket in it.
+    ///
+    /// It is readable from the start, since the socket can be written to, and so is told of once by
+    /// those who tell of changes only. Then each change at the socket is one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn bell(&self) -> io::Result<OwnedFd> {
+        // SAFETY: epoll_create1(2) takes no pointers.
+        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
+        let set = unsafe { OwnedFd::from_raw_fd(fd) };
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLOUT) as u32, u64: 0 };
+        // SAFETY: both descriptors are open, and the event is live; epoll_ctl(2) only reads it.
+        check(unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, self.fd.as_raw_fd(), &raw mut event) })?;
+        Ok(set)
     }
 
     fn set_option(&self, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
