@@ -213,16 +213,16 @@ impl<'f> EventsBuilder<'f> {
 
     /// A socket that is set up, but listens to nothing yet.
     fn prepare(&self) -> io::Result<Monitor> {
-        let monitor = Monitor::open()?;
+        let mut monitor = Monitor::open()?;
+        if self.all_namespaces {
+            monitor.listen_all_namespaces()?;
+        }
         let socket = monitor.socket();
         if let Some(bytes) = self.receive_buffer {
             socket.set_receive_buffer(bytes)?;
         }
         if self.reliable {
             socket.set_reliable()?;
-        }
-        if self.all_namespaces {
-            socket.listen_all_namespaces()?;
         }
         Ok(monitor)
     }

@@ -20,7 +20,8 @@ use crate::select::SelectorSet;
 use crate::sys;
 use crate::wire::attr::Malformed;
 use crate::wire::link::Fault;
-use crate::wire::monitor::{Message, Monitor, Notice, Wait};
+use crate::wire::monitor::{Message, Monitor, Notice};
+use crate::wire::wait::Wait;
 use crate::wire::{decode, decode_expect, uapi};
 
 /// A stream of events, in the order in which the kernel sent them.
@@ -104,6 +105,9 @@ pub enum Event {
     Overrun {
         /// How many events were lost since the last overrun, by the kernel's count. `None` on kernels
         /// before 4.12, which do not say.
+        ///
+        /// It can be 0: events of a loss right behind another may be in the count of that one, and the
+        /// kernel does not count an event that it had no memory to make.
         lost: Option<u32>,
     },
 }

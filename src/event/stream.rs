@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::{Event, Events, Step};
 use crate::error::{Error, Failure, Object, Operation, Result};
-use crate::wire::monitor::Wait;
+use crate::wire::wait::Wait;
 
 /// How many messages are looked at in one go when none of them is an item.
 const STEPS: u32 = 64;

@@ -7,7 +7,8 @@ use std::ops::Range;
 use super::answer::Header;
 use super::attr::{Malformed, aligned};
 use super::link::Fault;
-use super::socket::{Socket, Wait};
+use super::socket::Socket;
+use super::wait::Wait;
 
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers; a datagram with
 /// an event is much smaller.

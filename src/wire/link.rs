@@ -10,8 +10,9 @@ use super::answer::{Header, NLMSG_HEADER, refusal, verdict};
 use super::attr::Malformed;
 pub(crate) use super::batch::{Batch, Request};
 use super::inbox::Inbox;
-use super::socket::{Socket, Wait};
+use super::socket::Socket;
 use super::uapi;
+use super::wait::Wait;
 use crate::error::{Error, Failure};
 use crate::object::MessageBuf;
 

@@ -14,3 +14,4 @@ pub(crate) mod monitor;
 mod socket;
 pub(crate) mod uapi;
 pub(crate) mod validate;
+pub(crate) mod wait;

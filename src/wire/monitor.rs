@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::inbox::Inbox;
 use super::link::Fault;
 use super::socket::Socket;
-pub(crate) use super::socket::Wait;
+use super::wait::Wait;
 
 /// A socket that listens to multicast groups.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ impl Monitor {
     /// The socket, to set it up.
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// Asks for messages from other network namespaces too.
+    pub(crate) fn listen_all_namespaces(&mut self) -> io::Result<()> {
+        self.socket.listen_all_namespaces()
     }
 
     /// The bytes of a message, headers included; valid until the next receive.

@@ -6,34 +6,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::wait::Wait;
 use crate::netns::Namespace;
 
 /// Asks for the network namespace of a socket (`linux/sockios.h`). Not every `libc` has it.
 const SIOCGSKNS: libc::Ioctl = 0x894c;
 /// No queued datagram takes less of the receive buffer than this.
 const SMALLEST: u32 = 256;
-
-/// How long to wait for something to receive.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Wait {
-    /// Not at all, which needs no look at the clock.
-    No,
-    Until(Instant),
-    ForEver,
-}
-
-impl Wait {
-    /// Whether it has been long enough.
-    pub(crate) fn is_over(self) -> bool {
-        match self {
-            Self::No => true,
-            Self::Until(deadline) => Instant::now() >= deadline,
-            Self::ForEver => false,
-        }
-    }
-}
 
 /// A received datagram.
 pub(super) struct Datagram {
@@ -60,6 +41,8 @@ pub(super) struct Memory {
 pub(crate) struct Socket {
     fd: OwnedFd,
     port: u32,
+    /// Whether datagrams can come with the id of another namespace.
+    hears_other_namespaces: bool,
 }
 
 impl Socket {
@@ -72,7 +55,7 @@ impl Socket {
         check(fd)?;
         // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let mut socket = Self { fd, port: 0 };
+        let mut socket = Self { fd, port: 0, hears_other_namespaces: false };
         socket.bind()?;
         // Kernels before 4.12 do not know these; they only make errors more telling.
         let _ = socket.set_option(libc::SOL_NETLINK, libc::NETLINK_EXT_ACK, 1);
@@ -100,6 +83,7 @@ impl Socket {
         // that is owned stays open, since the call closes and duplicates in one step.
         check(unsafe { libc::dup3(other.fd.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) })?;
         self.port = other.port;
+        self.hears_other_namespaces = other.hears_other_namespaces;
         Ok(())
     }
 
@@ -148,8 +132,10 @@ impl Socket {
     }
 
     /// Asks for multicast messages from other network namespaces too.
-    pub(crate) fn listen_all_namespaces(&self) -> io::Result<()> {
-        self.set_option(libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID, 1)
+    pub(crate) fn listen_all_namespaces(&mut self) -> io::Result<()> {
+        self.set_option(libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID, 1)?;
+        self.hears_other_namespaces = true;
+        Ok(())
     }
 
     /// The state of the receive queue (Linux 4.12).
@@ -196,10 +182,7 @@ impl Socket {
     pub(super) fn receive(&self, buffer: &mut [u8], wait: Wait) -> io::Result<Datagram> {
         // Who waits for ever can do so in the call that receives, which saves two. It returns all the
         // same when somebody made the descriptor one that never blocks.
-        let flags = match wait {
-            Wait::ForEver => 0,
-            Wait::No | Wait::Until(_) => libc::MSG_DONTWAIT,
-        };
+        let flags = if matches!(wait, Wait::ForEver) { 0 } else { libc::MSG_DONTWAIT };
         loop {
             match self.receive_once(buffer, flags) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(wait)?,
@@ -210,6 +193,38 @@ impl Socket {
     }
 
     fn receive_once(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
+        match self.hears_other_namespaces {
+            true => self.receive_with_namespace(buffer, flags),
+            false => self.receive_plain(buffer, flags),
+        }
+    }
+
+    /// Without control data: the kernel takes 100 ns less for it, a tenth of what an event costs.
+    fn receive_plain(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
+        let mut sender = kernel_address();
+        let mut sender_len = size_of_val(&sender) as libc::socklen_t;
+        // SAFETY: the buffer and the sender's address are live, each with its own size, which
+        // recvfrom(2) does not write past, and so is the length.
+        let len = check(unsafe {
+            libc::recvfrom(
+                self.fd.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                // The length is to be the datagram's, whatever fits into the buffer.
+                flags | libc::MSG_TRUNC,
+                (&raw mut sender).cast(),
+                &raw mut sender_len,
+            )
+        })? as usize;
+        Ok(Datagram {
+            len: len.min(buffer.len()),
+            from_kernel: is_kernel(&sender, sender_len),
+            truncated: len > buffer.len(),
+            namespace: None,
+        })
+    }
+
+    fn receive_with_namespace(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
         let mut sender = kernel_address();
         let mut control = [0u64; 4];
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -228,7 +243,7 @@ impl Socket {
         })?;
         Ok(Datagram {
             len: len as usize,
-            from_kernel: header.msg_namelen as usize == size_of_val(&sender) && sender.nl_pid == 0,
+            from_kernel: is_kernel(&sender, header.msg_namelen),
             truncated: header.msg_flags & libc::MSG_TRUNC != 0,
             namespace: namespace_in(&control, header.msg_controllen as usize),
         })
@@ -236,12 +251,7 @@ impl Socket {
 
     /// Waits until there is something to receive; `WouldBlock` when nothing came in time.
     fn wait(&self, wait: Wait) -> io::Result<()> {
-        let left = match wait {
-            Wait::No => Some(Duration::ZERO),
-            Wait::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
-            Wait::ForEver => None,
-        };
-        let millis = match left {
+        let millis = match wait.left() {
             None => -1,
             Some(Duration::ZERO) => return Err(io::ErrorKind::WouldBlock.into()),
             // One millisecond more than what is left, so that the last wait does not spin.
@@ -318,6 +328,11 @@ fn namespace_in(control: &[u64; 4], len: usize) -> Option<i32> {
     }
 }
 
+/// Whether this is the address of a datagram that the kernel sent.
+fn is_kernel(sender: &libc::sockaddr_nl, len: libc::socklen_t) -> bool {
+    len as usize == size_of_val(sender) && sender.nl_pid == 0
+}
+
 /// The kernel's end of every netlink socket: port id 0.
 fn kernel_address() -> libc::sockaddr_nl {
     // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid: port 0, no groups.
@@ -337,6 +352,31 @@ fn check<T: PartialOrd + From<i8>>(result: T) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Both ways to receive say who sent a datagram and whether the buffer was too short for it.
+    #[test]
+    fn a_datagram_that_does_not_fit_is_known() {
+        if !crate::netns::own_namespace() {
+            return;
+        }
+        // A request of no known subsystem. The error for it takes 36 bytes.
+        let mut request = [0; 20];
+        request[..4].copy_from_slice(&20u32.to_ne_bytes());
+        request[4..6].copy_from_slice(&[0xfe; 2]);
+        request[6..8].copy_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
+        let mut socket = Socket::open().expect("a socket");
+        for hears_other_namespaces in [false, true] {
+            socket.hears_other_namespaces = hears_other_namespaces;
+            for (room, len, truncated) in [(64, 36, false), (36, 36, false), (35, 35, true)] {
+                socket.send(&request).expect("sent");
+                let answer = socket.receive(&mut vec![0; room], Wait::No).expect("an answer");
+                assert!(answer.from_kernel && answer.namespace.is_none());
+                assert_eq!((answer.len, answer.truncated), (len, truncated), "{room}");
+            }
+            let nothing = socket.receive(&mut [0; 64], Wait::No).map(|datagram| datagram.len);
+            assert_eq!(nothing.map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+        }
+    }
 
     #[test]
     fn a_namespace_id_is_read_from_control_data_and_nothing_else() {
