@@ -21,6 +21,7 @@ use crate::sys;
 use crate::wire::attr::Malformed;
 use crate::wire::link::Fault;
 use crate::wire::monitor::{Message, Monitor, Notice};
+use crate::wire::wait::Wait;
 use crate::wire::{decode, decode_expect, uapi};
 
 /// A stream of events, in the order in which the kernel sent them.
@@ -104,6 +105,9 @@ pub enum Event {
     Overrun {
         /// How many events were lost since the last overrun, by the kernel's count. `None` on kernels
         /// before 4.12, which do not say.
+        ///
+        /// It can be 0: events of a loss right behind another may be in the count of that one, and the
+        /// kernel does not count an event that it had no memory to make.
         lost: Option<u32>,
     },
 }
@@ -182,22 +186,23 @@ impl Events {
     /// With a descriptor that became readable, this is to be called until it returns `None`. Then all
     /// that was queued has been looked through, so that edge-triggered waits (`EPOLLET`) miss nothing.
     pub fn try_next(&mut self) -> Option<Result<Event>> {
-        self.next_before(Instant::now())
+        self.wait(Wait::No)
     }
 
-    /// The next event, or `None` when there was none by `deadline`.
+    /// The next event, or `None` when there was none by `deadline`. One that has to be waited for takes two
+    /// system calls more than the iterator's.
     pub fn next_before(&mut self, deadline: Instant) -> Option<Result<Event>> {
-        self.wait(Some(deadline))
+        self.wait(Wait::Until(deadline))
     }
 
-    fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Event>> {
+    fn wait(&mut self, wait: Wait) -> Option<Result<Event>> {
         let mut left = None;
         loop {
-            match self.step(deadline) {
+            match self.step(wait) {
                 Step::Item(item) => return Some(item),
                 Step::Nothing => return None,
                 // When it is time, what is queued is looked through, and nothing that comes meanwhile.
-                Step::Unwanted if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                Step::Unwanted if wait.is_over() => {
                     let left = left.get_or_insert_with(|| self.monitor.most_queued());
                     *left = left.checked_sub(1)?;
                 }
@@ -206,13 +211,13 @@ impl Events {
         }
     }
 
-    /// Takes one message, waiting for it until `deadline` at the latest, or for ever.
-    fn step(&mut self, deadline: Option<Instant>) -> Step {
+    /// Takes one message.
+    fn step(&mut self, wait: Wait) -> Step {
         if self.failed {
             return Step::Nothing;
         }
         let failure = || Failure::new(Operation::Listen, Object::Events);
-        match self.monitor.next(deadline) {
+        match self.monitor.next(wait) {
             Ok(Notice::Overrun { lost }) => {
                 self.overruns += 1;
                 Step::Item(Ok(Event::Overrun { lost }))
@@ -299,7 +304,7 @@ impl Iterator for Events {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        self.wait(None)
+        self.wait(Wait::ForEver)
     }
 }
 

@@ -1,10 +1,9 @@
 //! Events for programs that wait with tokio.
 
 use std::future::poll_fn;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
@@ -13,6 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::{Event, Events, Step};
 use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::wire::wait::Wait;
 
 /// How many messages are looked at in one go when none of them is an item.
 const STEPS: u32 = 64;
@@ -51,7 +51,8 @@ const STEPS: u32 = 64;
 /// network namespace that it was opened in, wherever the threads of the runtime are.
 ///
 /// A loss is an item as soon as what was queued has been read. One that the kernel suffers while nothing
-/// is queued, for want of memory, comes with the next event: tokio does not wake a reader for it.
+/// is queued, for want of memory, is an item at once. For this the stream has a second descriptor, an epoll
+/// set.
 ///
 /// [tokio]: https://tokio.rs
 #[derive(Debug)]
@@ -61,13 +62,17 @@ pub struct EventStream {
     ended: bool,
 }
 
-/// What tokio waits for.
+/// What tokio waits for. A reader is not woken for an error of a descriptor with nothing to read, so
+/// it waits for one that is readable then.
 #[derive(Debug)]
-struct Registered(Events);
+struct Registered {
+    events: Events,
+    bell: OwnedFd,
+}
 
 impl AsRawFd for Registered {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
+        self.bell.as_raw_fd()
     }
 }
 
@@ -83,11 +88,12 @@ impl Events {
     /// descriptor.
     pub fn into_stream(self) -> Result<EventStream> {
         let ended = self.failed;
+        let registered = Registered { bell: self.monitor.socket().bell().map_err(failed)?, events: self };
         #[allow(
             deprecated,
             reason = "the new call is unsafe, for descriptors that change; this one is owned and stays"
         )]
-        let events = AsyncFd::with_interest(Registered(self), Interest::READABLE).map_err(failed)?;
+        let events = AsyncFd::with_interest(registered, Interest::READABLE).map_err(failed)?;
         Ok(EventStream { events, ended })
     }
 }
@@ -103,13 +109,13 @@ impl EventStream {
     /// What the stream was made of, with its counts.
     #[must_use]
     pub fn get_ref(&self) -> &Events {
-        &self.events.get_ref().0
+        &self.events.get_ref().events
     }
 
     /// Back to events that are waited for without tokio. Nothing is lost.
     #[must_use]
     pub fn into_inner(self) -> Events {
-        self.events.into_inner().0
+        self.events.into_inner().events
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
@@ -126,7 +132,7 @@ impl EventStream {
                     return Poll::Ready(Some(Err(failed(error))));
                 }
             };
-            match guard.get_inner_mut().0.step(Some(Instant::now())) {
+            match guard.get_inner_mut().events.step(Wait::No) {
                 Step::Item(item) => {
                     self.ended = self.get_ref().failed;
                     return Poll::Ready(Some(item));

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::time::Instant;
 
 use super::answer::Header;
 use super::attr::{Malformed, aligned};
 use super::link::Fault;
 use super::socket::Socket;
+use super::wait::Wait;
 
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers; a datagram with
 /// an event is much smaller.
@@ -48,19 +48,18 @@ impl Inbox {
         self.unread = 0..0;
     }
 
-    /// Receives a datagram of the kernel's, waiting until `deadline` at the latest, or for ever.
+    /// Receives a datagram of the kernel's.
     ///
-    /// Past the deadline it looks behind all foreign datagrams that are in its way, but at no more than
+    /// When the wait is over it looks behind all foreign datagrams that are in its way, but at no more than
     /// were queued: somebody who never stops sending must not keep us for ever.
-    pub(super) fn fill(&mut self, socket: &Socket, deadline: Option<Instant>) -> Result<(), Fault> {
+    pub(super) fn fill(&mut self, socket: &Socket, wait: Wait) -> Result<(), Fault> {
         let mut foreigners = None;
         loop {
-            let datagram = socket.receive(&mut self.buffer, deadline)?;
+            let datagram = socket.receive(&mut self.buffer, wait)?;
             if !datagram.from_kernel {
                 let left = foreigners.get_or_insert_with(|| socket.most_queued());
-                let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
                 match left.checked_sub(1) {
-                    None if over => return Err(Fault::TimedOut),
+                    None if wait.is_over() => return Err(Fault::TimedOut),
                     next => *left = next.unwrap_or(0),
                 }
                 continue;
@@ -77,7 +76,7 @@ impl Inbox {
     /// Receives a datagram of anybody's, if one is queued, and forgets it.
     pub(super) fn throw_away(&mut self, socket: &Socket) -> io::Result<()> {
         self.clear();
-        socket.receive(&mut self.buffer, Some(Instant::now())).map(drop)
+        socket.receive(&mut self.buffer, Wait::No).map(drop)
     }
 
     /// The next message of the datagram at hand.

@@ -12,6 +12,7 @@ pub(crate) use super::batch::{Batch, Request};
 use super::inbox::Inbox;
 use super::socket::Socket;
 use super::uapi;
+use super::wait::Wait;
 use crate::error::{Error, Failure};
 use crate::object::MessageBuf;
 
@@ -40,8 +41,6 @@ pub(crate) struct Link {
     interrupted: bool,
     /// Whether an answer was lost or is late, so that something is left in the socket.
     disturbed: bool,
-    /// When the link was made: a deadline that is over.
-    long_ago: Instant,
     inbox: Inbox,
 }
 
@@ -104,7 +103,6 @@ impl Link {
             lingers: false,
             interrupted: false,
             disturbed: false,
-            long_ago: Instant::now(),
             inbox: Inbox::new(),
         }
     }
@@ -231,7 +229,7 @@ impl Link {
                     return Ok((seq, answer));
                 }
             }
-            match self.inbox.fill(&self.socket, Some(deadline.unwrap_or(self.long_ago))) {
+            match self.inbox.fill(&self.socket, deadline.map_or(Wait::No, Wait::Until)) {
                 // The clock is asked only when there is something to wait for: the kernel answers
                 // most requests before it is asked for the answer.
                 Err(Fault::TimedOut) if deadline.is_none() => {

@@ -15,3 +15,4 @@ pub(crate) mod monitor;
 mod socket;
 pub(crate) mod uapi;
 pub(crate) mod validate;
+pub(crate) mod wait;

@@ -3,11 +3,11 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
 
 use super::inbox::Inbox;
 use super::link::Fault;
 use super::socket::Socket;
+use super::wait::Wait;
 
 /// A socket that listens to multicast groups.
 #[derive(Debug)]
@@ -75,13 +75,13 @@ impl Monitor {
         self.socket.memory().ok().map(|memory| memory.drops)
     }
 
-    /// The next message, waiting until `deadline` at the latest, or for ever.
+    /// The next message.
     ///
     /// The kernel reports lost messages at once, before those that were queued earlier. Once it had
     /// to throw a message away it throws away all, until the queue has been emptied. So the report
     /// is held back until the queue has been read: then it is at the place where messages are
     /// missing, and the count of them is complete.
-    pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Result<Notice, Fault> {
+    pub(crate) fn next(&mut self, wait: Wait) -> Result<Notice, Fault> {
         loop {
             while let Some(header) = self.inbox.next()? {
                 match i32::from(header.kind) {
@@ -101,8 +101,8 @@ impl Monitor {
             if self.overrun == Some(0) {
                 return Ok(self.report());
             }
-            let deadline = if self.overrun.is_some() { Some(Instant::now()) } else { deadline };
-            match self.inbox.fill(&self.socket, deadline) {
+            let wait = if self.overrun.is_some() { Wait::No } else { wait };
+            match self.inbox.fill(&self.socket, wait) {
                 Ok(()) => self.overrun = self.overrun.map(|left| left - 1),
                 Err(Fault::Overrun) => {
                     // A second report means that the queue was emptied since the first.

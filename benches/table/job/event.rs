@@ -3,7 +3,7 @@
 use std::env;
 use std::hint::black_box;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netfilter_conntrack::{Event, Events, Groups, Handle};
 
@@ -11,7 +11,7 @@ use super::{Done, FLAG, Result, Watch, write};
 
 /// The receive buffer to ask for; the same is in peer.c.
 const BUFFER: usize = 8 << 20;
-/// For how long nothing comes when the rest was lost; the same is in peer.c.
+/// For how long nothing comes at the bare socket when the rest was lost; the same is in peer.c.
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
 
 /// Opens a stream, as every listener has it.
@@ -23,20 +23,17 @@ pub(super) fn open() -> Result<Events> {
 pub(super) fn events(flows: u32) -> Result<Done> {
     let mut events = open()?;
     listen(flows, |expected| {
-        let mut seen = 0;
-        let mut deadline = Instant::now() + SILENCE;
-        while seen < expected {
-            match events.next_before(deadline).transpose()? {
+        let (mut seen, mut lost) = (0, 0);
+        while seen + lost < expected {
+            match events.next().transpose()? {
                 Some(Event::Flow(event)) => {
                     black_box(&event);
                     seen += 1;
-                    // Looked at now and then, since the clock costs as much as an event's decoding.
-                    if seen % 1024 == 0 {
-                        deadline = Instant::now() + SILENCE;
-                    }
                 }
+                Some(Event::Overrun { lost: Some(more) }) => lost += u64::from(more),
+                // What does not come cannot be waited for.
+                Some(Event::Overrun { lost: None }) | None => break,
                 Some(_) => {}
-                None => break,
             }
         }
         Ok(seen)
