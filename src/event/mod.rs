@@ -78,13 +78,11 @@ pub struct Events {
 }
 
 /// What came of looking for the next item.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Step {
-    Item(Result<Event>),
+    /// The search is over. There is an item, or no message came in time, or none ever comes.
+    Done,
     /// A message that is no item: of another kind, or left out by a selector.
     Unwanted,
-    /// No message came in time, or none ever comes.
-    Nothing,
 }
 
 /// One item of the stream.
@@ -196,52 +194,57 @@ impl Events {
     }
 
     fn wait(&mut self, wait: Wait) -> Option<Result<Event>> {
+        let mut item = None;
         let mut left = None;
-        loop {
-            match self.step(wait) {
-                Step::Item(item) => return Some(item),
-                Step::Nothing => return None,
-                // When it is time, what is queued is looked through, and nothing that comes meanwhile.
-                Step::Unwanted if wait.is_over() => {
-                    let left = left.get_or_insert_with(|| self.monitor.most_queued());
-                    *left = left.checked_sub(1)?;
-                }
-                Step::Unwanted => {}
+        while let Step::Unwanted = self.step(wait, &mut item) {
+            // When it is time, what is queued is looked through, and nothing that comes meanwhile.
+            if wait.is_over() {
+                let left = left.get_or_insert_with(|| self.monitor.most_queued());
+                *left = left.checked_sub(1)?;
             }
         }
+        item
     }
 
-    /// Takes one message.
-    fn step(&mut self, wait: Wait) -> Step {
+    /// Takes one message. An item is made where it is returned from: it is half a kilobyte.
+    #[inline]
+    fn step(&mut self, wait: Wait, item: &mut Option<Result<Event>>) -> Step {
+        *item = None;
         if self.failed {
-            return Step::Nothing;
+            return Step::Done;
         }
         let failure = || Failure::new(Operation::Listen, Object::Events);
         match self.monitor.next(wait) {
             Ok(Notice::Overrun { lost }) => {
                 self.overruns += 1;
-                Step::Item(Ok(Event::Overrun { lost }))
+                *item = Some(Ok(Event::Overrun { lost }));
             }
             Ok(Notice::Message(message)) => {
-                match event(&message, self.monitor.bytes(message.range.clone())) {
-                    Ok(Some(event)) if self.is_wanted(&event) => Step::Item(Ok(event)),
-                    Ok(_) => Step::Unwanted,
-                    Err(malformed) => Step::Item(Err(Error::Malformed { failure: failure(), malformed })),
+                match read(&message, self.monitor.bytes(message.range.clone()), item) {
+                    Ok(()) if self.is_wanted(item) => {}
+                    Ok(()) => {
+                        *item = None;
+                        return Step::Unwanted;
+                    }
+                    Err(malformed) => *item = Some(Err(Error::Malformed { failure: failure(), malformed })),
                 }
             }
-            Err(Fault::TimedOut) => Step::Nothing,
+            Err(Fault::TimedOut) => {}
             Err(fault) => {
                 self.failed = matches!(fault, Fault::Io(_));
-                Step::Item(Err(fault.during(failure())))
+                *item = Some(Err(fault.during(failure())));
             }
         }
+        Step::Done
     }
 
-    /// Whether it is not certain that somebody else's flow is concerned.
-    fn is_wanted(&self, event: &Event) -> bool {
-        match event {
-            Event::Flow(change) => self.selectors.iter().all(|set| set.matches_event(change) != Some(false)),
-            _ => true,
+    /// Whether there is an item, and it is not certain that it concerns somebody else's flow.
+    fn is_wanted(&self, item: &Option<Result<Event>>) -> bool {
+        match item {
+            Some(Ok(Event::Flow(change))) => {
+                self.selectors.iter().all(|set| set.matches_event(change) != Some(false))
+            }
+            item => item.is_some(),
         }
     }
 
@@ -283,21 +286,25 @@ impl Events {
     }
 }
 
-/// The event in a message; none in one of a kind that this version does not know.
-fn event(message: &Message, bytes: &[u8]) -> Result<Option<Event>, Malformed> {
-    let Some(kind) = EventKind::of(message.kind, message.flags) else { return Ok(None) };
+/// Reads the event in a message; there is none in one of a kind that this version does not know.
+#[inline]
+fn read(message: &Message, bytes: &[u8], item: &mut Option<Result<Event>>) -> Result<(), Malformed> {
+    let Some(kind) = EventKind::of(message.kind, message.flags) else { return Ok(()) };
     let (port_id, namespace) = (message.port, message.namespace);
     match message.kind & 0xff00 {
         uapi::SUBSYS_CTNETLINK => {
-            let entry = decode::flow(bytes)?;
-            Ok(Some(Event::Flow(EntryEvent { kind, entry, port_id, namespace })))
+            let blank = EntryEvent { kind, entry: decode::unread(), port_id, namespace };
+            if let Ok(Event::Flow(change)) = item.insert(Ok(Event::Flow(blank))) {
+                decode::read(bytes, &mut change.entry)?;
+            }
         }
         uapi::SUBSYS_CTNETLINK_EXP => {
             let entry = decode_expect::expectation(bytes)?;
-            Ok(Some(Event::Expectation(EntryEvent { kind, entry, port_id, namespace })))
+            *item = Some(Ok(Event::Expectation(EntryEvent { kind, entry, port_id, namespace })));
         }
-        _ => Ok(None),
+        _ => {}
     }
+    Ok(())
 }
 
 impl Iterator for Events {
@@ -343,6 +350,10 @@ mod tests {
     #[test]
     fn messages_are_events_malformed_or_of_no_concern() {
         let headers = [0; 20];
+        let event = |message: &Message, bytes: &[u8]| {
+            let mut item = None;
+            read(message, bytes, &mut item).map(|()| item)
+        };
         let malformed = event(&message(uapi::CT_NEW, 0), &headers).expect_err("no tuple");
         assert_eq!(malformed.to_string(), "malformed CTA_TUPLE_ORIG: missing");
         assert!(event(&message(uapi::CT_DELETE, 0), &headers[..19]).is_err());

@@ -132,18 +132,19 @@ impl EventStream {
                     return Poll::Ready(Some(Err(failed(error))));
                 }
             };
-            match guard.get_inner_mut().events.step(Wait::No) {
-                Step::Item(item) => {
+            let mut item = None;
+            match guard.get_inner_mut().events.step(Wait::No, &mut item) {
+                // Everything that was queued when the socket became readable has been seen.
+                Step::Done if item.is_none() => guard.clear_ready(),
+                Step::Done => {
                     self.ended = self.get_ref().failed;
-                    return Poll::Ready(Some(item));
+                    return Poll::Ready(item);
                 }
                 Step::Unwanted if left > 0 => left -= 1,
                 Step::Unwanted => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                // Everything that was queued when the socket became readable has been seen.
-                Step::Nothing => guard.clear_ready(),
             }
         }
     }
