@@ -115,6 +115,10 @@ pub enum InputError {
     /// A mask of labels to be changed, without the labels.
     #[error("a label mask without labels")]
     LabelMaskAlone,
+    /// A label that is to be set and is not in the mask of labels to be changed: the kernel would set it
+    /// where it is clear and clear it where it is set.
+    #[error("label {0} is outside the label mask")]
+    LabelOutsideMask(u16),
     /// NAT or a master, which can only be given when the flow is created.
     #[error("{0} can be given only when a flow is created")]
     OnlyAtCreation(&'static str),

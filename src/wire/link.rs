@@ -156,7 +156,7 @@ impl Link {
         self.settle()?;
         let seq = self.next_seqs(1);
         request.set_seq(seq);
-        self.socket.send(request.bytes())?;
+        self.dispatch(request.bytes())?;
         Ok(seq)
     }
 
@@ -166,8 +166,14 @@ impl Link {
         self.settle()?;
         let first = self.next_seqs(batch.len() as u32);
         batch.number(first);
-        self.socket.send(&batch.bytes)?;
+        self.dispatch(&batch.bytes)?;
         Ok(first)
+    }
+
+    /// What cannot be sent was not asked: other than from a receive, `ENOBUFS` is for want of memory and
+    /// says nothing about answers.
+    fn dispatch(&self, datagram: &[u8]) -> Result<(), Fault> {
+        self.socket.send(datagram).map_err(Fault::Io)
     }
 
     /// Sends a request for a dump. The kernel runs one dump per socket at a time.
@@ -382,3 +388,6 @@ impl AsFd for Link {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;
