@@ -22,7 +22,7 @@
 use std::fmt;
 
 use crate::direction::Direction;
-use crate::error::Result;
+use crate::error::{InputError, Result};
 use crate::event::EventKind;
 use crate::flow::{Flow, Purpose};
 use crate::key::Key;
@@ -87,9 +87,14 @@ impl Message {
     /// A lookup or a delete has the original tuple, the zone, and the id if the flow has one; an
     /// entry with another id is then not found. The others have everything that can be written.
     ///
+    /// By a zone for one direction the kernel finds any entry that has the number in the original
+    /// direction. A [`Handle`](crate::Handle) looks first which it is; here that is up to the program:
+    /// for what a lookup brings, and before an update.
+    ///
     /// # Errors
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a flow that cannot be sent for this:
-    /// see [`Handle::create`](crate::Handle::create) and [`update`](crate::Handle::update).
+    /// see [`Handle::create`](crate::Handle::create) and [`update`](crate::Handle::update), and
+    /// [`InputError::MissingId`] for a delete in a zone for one direction without the id.
     #[doc(alias = "nfct_nlmsg_build")]
     pub fn for_flow(request: Request, flow: &Flow) -> Result<Self> {
         let mut buffer = request.start(flow.original.family().number());
@@ -104,6 +109,9 @@ impl Message {
             }
             Request::Get | Request::Delete => {
                 let key = Key::from(flow);
+                if request == Request::Delete && key.zone.only().is_some() && key.id.is_none() {
+                    return Err(InputError::MissingId.into());
+                }
                 encode::key(&mut buffer, &key, Direction::Original)?;
             }
         }
@@ -280,7 +288,7 @@ mod tests {
         ];
         let ct = Conntrack::try_from(&flow()).unwrap();
         for (request, kind, flags) in expected {
-            let of_flow = Message::for_flow(request, &flow()).unwrap().seq(9);
+            let of_flow = Message::for_flow(request, &Flow { id: Some(1), ..flow() }).unwrap().seq(9);
             assert_eq!(header(&of_flow), (kind, flags, 9), "{request:?}");
             assert_eq!(header(&of_flow.unacknowledged()), (kind, flags & !4, 9), "{request:?}");
             let of_object = Message::for_object(request, &ct).unwrap();

@@ -209,3 +209,43 @@ fn asking_can_stop_at_the_first_error() {
     assert!(result.as_ref().is_err_and(Error::is_exists), "{result:?}");
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows[..128]));
 }
+
+/// Lets every sendto(2) of this thread fail with this errno.
+fn let_sending_fail(errno: libc::c_int) {
+    let step = |code: u32, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let mut steps = [
+        // The number of the system call, at the start of `struct seccomp_data`.
+        step(load, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::SYS_sendto as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: prctl(2) takes numbers here.
+    let no_more = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: a live program with the length of its steps, which prctl(2) only reads.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) };
+    assert_eq!([no_more, set], [0, 0], "{}", std::io::Error::last_os_error());
+}
+
+/// What was not sent was not done, whatever the reason: no verdict says that it may have been.
+#[test]
+fn what_cannot_be_sent_is_not_unknown() {
+    let mut handle = require_kernel!();
+    let flows: Vec<Flow> = (0..100).map(numbered).collect();
+    for errno in [libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN, libc::ECONNREFUSED] {
+        let failed = |verdict: Result<()>| matches!(&verdict, Err(Error::System(failure)) if failure.raw_os_error() == Some(errno));
+        let work = || {
+            let_sending_fail(errno);
+            assert!(failed(handle.create(&flows[0])));
+            let verdicts: Vec<bool> =
+                handle.create_many(&flows).map(|(_, verdict)| failed(verdict)).collect();
+            assert_eq!(verdicts, [true; 100]);
+        };
+        std::thread::scope(|scope| scope.spawn(work).join()).expect("failed as it should");
+        assert!(all(&mut handle).is_empty());
+    }
+    create(&mut handle, &flows);
+}

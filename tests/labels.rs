@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use netfilter_conntrack::object::{Conntrack, LabelMap, TextFormat};
-use netfilter_conntrack::{Error, Flow, Handle, Labels};
+use netfilter_conntrack::{Error, Flow, Handle, InputError, Labels};
 
 use common::{flow, nft, tcp};
 
@@ -58,6 +58,14 @@ fn labels_are_set_added_and_removed_by_name() {
     // All of them.
     handle.update(&flow.identity().labels(by_name(&["web"]))).expect("updated");
     assert_eq!(labels(&mut handle, &flow), by_name(&["web"]));
+    // Not in the mask: the kernel would clear the one that is set, and set the other.
+    for outside in ["web", "bulk"] {
+        let both = by_name(&[outside, "last"]);
+        let error = handle.update(&flow.identity().labels_masked(both, by_name(&["last"])));
+        let label = map.bit(outside).expect("a label");
+        assert_eq!(error, Err(InputError::LabelOutsideMask(label).into()));
+        assert_eq!(labels(&mut handle, &flow), by_name(&["web"]));
+    }
     // None: what the kernel then reports is nothing.
     handle.update(&flow.identity().labels(none)).expect("updated");
     assert_eq!(handle.get(&flow).expect("the flow").labels, None);

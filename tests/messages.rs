@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use netfilter_conntrack::message::{Message, Request};
 use netfilter_conntrack::object::{Conntrack, LabelMap, TextFormat};
-use netfilter_conntrack::{EventKind, Family, Flow};
+use netfilter_conntrack::{EventKind, Family, Flow, InputError, Zone};
 
 use common::own_socket::{Raw, kind, verdict};
 use common::table;
@@ -51,6 +51,30 @@ fn requests_do_on_another_socket_what_they_say() {
         }
     }
     assert_eq!(common::all(&mut handle).len(), 1);
+}
+
+/// The kernel would delete an entry of another zone, by the number alone.
+#[test]
+fn a_delete_in_a_zone_of_one_direction_has_the_id() {
+    let mut handle = require_kernel!();
+    let other = common::numbered(1).zone(10);
+    common::create(&mut handle, [&other]);
+    let socket = Raw::open(0);
+    for zone in [Zone::original_only(10), Zone::reply_only(10)] {
+        let mut one_way = other.clone().zone(zone);
+        let refused = Message::for_flow(Request::Delete, &one_way).map(drop);
+        assert_eq!(refused, Err(InputError::MissingId.into()));
+        one_way.id = Some(1);
+        socket.send(Message::for_flow(Request::Delete, &one_way).expect("a request").as_bytes());
+        assert_eq!(verdict(socket.receive().last().expect("a verdict")), libc::ENOENT);
+    }
+    assert_eq!(common::all(&mut handle).len(), 1);
+    let one_way = common::numbered(2).zone(Zone::original_only(10));
+    common::create(&mut handle, [&one_way]);
+    let found = handle.get(&one_way).expect("there");
+    socket.send(Message::for_flow(Request::Delete, &found).expect("a request").as_bytes());
+    assert_eq!(verdict(socket.receive().last().expect("a verdict")), 0);
+    assert!(common::not_found(handle.get(&one_way)));
 }
 
 #[test]

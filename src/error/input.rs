@@ -115,9 +115,17 @@ pub enum InputError {
     /// A mask of labels to be changed, without the labels.
     #[error("a label mask without labels")]
     LabelMaskAlone,
+    /// A label that is to be set and is not in the mask of labels to be changed: the kernel would set it
+    /// where it is clear and clear it where it is set.
+    #[error("label {0} is outside the label mask")]
+    LabelOutsideMask(u16),
     /// NAT or a master, which can only be given when the flow is created.
     #[error("{0} can be given only when a flow is created")]
     OnlyAtCreation(&'static str),
+    /// An entry in a zone for one direction is to be deleted by a request without its id: the kernel would
+    /// delete one of any zone that has the number in that direction.
+    #[error("a delete in a zone for one direction needs the id of the entry")]
+    MissingId,
     /// A range of zones that has none.
     #[error("the range of zones is empty")]
     EmptyRange,

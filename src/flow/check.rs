@@ -48,8 +48,14 @@ impl Flow {
         }
     }
 
-    /// Values that an object can have, but no request: the kernel refuses them.
+    /// Values that an object can have, but no request: the kernel refuses them, or flips the labels that
+    /// are outside their mask.
     fn check_values(&self) -> Result<(), InputError> {
+        if let (Some(labels), Some(mask)) = (self.labels, self.labels_mask) {
+            if let Some(outside) = labels.iter().find(|&label| !mask.contains(label)) {
+                return Err(InputError::LabelOutsideMask(outside));
+            }
+        }
         match self.proto_info {
             Some(ProtoInfo::Tcp(info)) => {
                 let scales = [info.peers.original.window_scale, info.peers.reply.window_scale];
@@ -154,7 +160,7 @@ pub(crate) fn whole_seconds(timeout: Duration) -> Result<u32, InputError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Status, Tuple};
+    use crate::{Labels, Status, Tuple};
     use std::net::IpAddr;
 
     fn udp() -> Flow {
@@ -182,6 +188,19 @@ mod tests {
         let alone = Flow { mark_mask: Some(1), ..udp() };
         assert_eq!(alone.check(Purpose::Update), Err(InputError::MarkMaskAlone));
         assert_eq!(udp().mark_masked(1, 1).mark(2).mark_mask, None);
+    }
+
+    #[test]
+    fn labels_are_set_inside_their_mask_only() {
+        let labels = |numbers: &[u16]| Labels::of(numbers.iter().copied()).expect("labels");
+        let change = |set, which| udp().labels_masked(labels(set), labels(which));
+        let outside = Err(InputError::LabelOutsideMask(127));
+        for purpose in [Purpose::Create, Purpose::Update] {
+            assert_eq!(change(&[0, 127], &[0, 3]).check(purpose), outside);
+            assert_eq!(change(&[0, 127], &[0, 3, 127]).check(purpose), Ok(()));
+            assert_eq!(change(&[], &[]).check(purpose), Ok(()));
+        }
+        assert_eq!(change(&[127], &[]).check(Purpose::Describe), Ok(()), "an object can have both");
     }
 
     #[test]

@@ -70,7 +70,8 @@ pub struct Flow {
     /// The mark (`CONFIG_NF_CONNTRACK_MARK`). In an event it is left out when it is 0.
     #[doc(alias = "ATTR_MARK")]
     pub mark: Option<u32>,
-    /// Which bits of the mark a request changes; all when `None`. Never reported.
+    /// Which bits of the mark a request changes; all when `None`. The [`mark`](Self#structfield.mark)
+    /// has none outside of it. Never reported.
     pub mark_mask: Option<u32>,
     /// What the tracker of the layer 4 protocol knows.
     pub proto_info: Option<ProtoInfo>,
@@ -80,7 +81,8 @@ pub struct Flow {
     /// The connection labels. Left out by the kernel when none is set.
     #[doc(alias = "ATTR_CONNLABELS")]
     pub labels: Option<Labels>,
-    /// Which of the labels a request changes; all when `None`. Never reported.
+    /// Which of the labels a request changes; all when `None`. [`labels`](Self#structfield.labels) has
+    /// none outside of it. Never reported.
     #[doc(alias = "ATTR_CONNLABELS_MASK")]
     pub labels_mask: Option<Labels>,
     /// The security context, as text of the security module. Reported only.

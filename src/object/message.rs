@@ -148,7 +148,7 @@ impl MessageBuf {
         builder(header)?;
         // SAFETY: `place` begins with a header, for which any bytes are valid.
         let len = unsafe { (*header).nlmsg_len } as usize;
-        if !(self.len()..=CAPACITY).contains(&len) {
+        if !(self.len()..=CAPACITY).contains(&len) || len % 4 != 0 {
             return Err(ObjectError::TooLarge);
         }
         let words = place.get(..len.div_ceil(8)).ok_or(ObjectError::TooLarge)?;
@@ -243,6 +243,61 @@ mod tests {
             nest.put(7, &[0; 5000])
         });
         assert_eq!(result, Err(ObjectError::TooLarge));
+        assert_eq!(message.as_bytes(), before);
+    }
+
+    /// A builder as those of the C library: writes behind the message, and then says how long it is.
+    fn append(header: *mut libc::nlmsghdr, bytes: &[u8]) {
+        // SAFETY: the header is there.
+        let len = unsafe { &mut (*header).nlmsg_len };
+        let behind = header.cast::<u8>().wrapping_add(*len as usize);
+        *len += bytes.len() as u32;
+        // SAFETY: the tests give room for these bytes behind a message of the length that it says.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), behind, bytes.len()) };
+    }
+
+    #[test]
+    fn a_builder_adds_behind_what_is_there() {
+        for attributes in 0..3 {
+            let mut message = message();
+            (0..attributes).for_each(|_| message.put(9, &[1, 2, 3]).unwrap());
+            let before = message.as_bytes().to_vec();
+            let added = [[5, 0, 7, 0], [42, 0, 0, 0]].concat();
+            message
+                .build(added.len(), |header| {
+                    assert_eq!(header.align_offset(8), 0);
+                    append(header, &added);
+                    Ok(())
+                })
+                .unwrap();
+            let (start, behind) = message.as_bytes().split_at(before.len());
+            assert_eq!((start.len(), &start[4..], behind), (before.len(), &before[4..], &added[..]));
+            assert_eq!(message.as_bytes()[..4], (message.len() as u32).to_ne_bytes());
+            message.put(8, &[]).unwrap();
+            assert_eq!(kinds(&message)[attributes..], [7, 8]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_added_by_a_builder_that_fails_or_lies() {
+        let mut message = message();
+        message.put(9, &[1, 2, 3]).unwrap();
+        let before = message.as_bytes().to_vec();
+        let failed = message.build(8, |header| {
+            append(header, &[0xff; 8]);
+            Err(ObjectError::missing("a part"))
+        });
+        assert_eq!(failed, Err(ObjectError::missing("a part")));
+        let len = before.len() as u32;
+        // Shorter than it was, not whole words, longer than the room for it, than any message.
+        for lie in [0, 19, len - 4, len + 2, len + 16, CAPACITY as u32 + 4, u32::MAX] {
+            let result = message.build(8, |header| {
+                // SAFETY: the header is there.
+                unsafe { (*header).nlmsg_len = lie };
+                Ok(())
+            });
+            assert_eq!(result, Err(ObjectError::TooLarge), "{lie}");
+        }
         assert_eq!(message.as_bytes(), before);
     }
 }

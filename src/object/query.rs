@@ -105,7 +105,9 @@ impl Session {
 
     /// Deletes whichever entry has the object's original tuple in its zone now, in either direction.
     /// The C library never sends an id, so a new flow with the old tuple is taken for it, where
-    /// [`Handle::delete`](crate::Handle::delete) spares it as far as ids tell.
+    /// [`Handle::delete`](crate::Handle::delete) spares it as far as ids tell. By a zone of one direction
+    /// ([`ORIG_ZONE`](crate::object::attr::ORIG_ZONE), [`REPL_ZONE`](crate::object::attr::REPL_ZONE)) the
+    /// kernel finds an entry of any zone that has the number in the original direction.
     ///
     /// # Errors
     /// [`Error::Object`] for an object without a complete tuple, of which C makes "delete

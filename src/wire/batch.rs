@@ -48,7 +48,8 @@ impl Batch {
     /// Numbers the requests from `first` on, and leaves the wish for an acknowledgement to the last.
     pub(super) fn number(&mut self, first: u32) {
         let last = self.starts.last().copied();
-        for (seq, &start) in (first..).zip(&self.starts) {
+        // With an end: counting on from the highest number there is panics.
+        for (seq, &start) in (first..=u32::MAX).zip(&self.starts) {
             let header = &mut self.bytes[start..];
             let flags = u16::from_ne_bytes([header[6], header[7]]) & !ACK;
             let flags = if Some(start) == last { flags | ACK } else { flags };

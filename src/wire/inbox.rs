@@ -13,6 +13,9 @@ use super::wait::Wait;
 /// The kernel fills dumps in pieces of at most this size, whatever the reader offers; a datagram with
 /// an event is much smaller.
 const BUFFER: usize = 32 << 10;
+/// Types below are of netlink itself.
+const NLMSG_MIN_TYPE: u16 = libc::NLMSG_MIN_TYPE as u16;
+const NLM_F_DUMP_INTR: u16 = libc::NLM_F_DUMP_INTR as u16;
 
 /// The datagram at hand.
 pub(super) struct Inbox {
@@ -91,8 +94,26 @@ impl Inbox {
                 false => Err(Malformed::new("netlink header", "length outside its datagram")),
             };
         };
-        self.unread.start = end.min(start + aligned(header.range.len()));
+        self.pass(&header.range);
         Ok(Some(header))
+    }
+
+    /// The next message, if it is content that answers request `seq` to this port and says nothing else,
+    /// as nearly all of a listing does. Anything else is left for [`next`](Self::next).
+    #[inline]
+    pub(super) fn next_content(&mut self, seq: u32, port: u32) -> Option<Range<usize>> {
+        let header = Header::read(self.buffer.get(self.unread.clone())?, self.unread.start)?;
+        let is_content = header.kind >= NLMSG_MIN_TYPE && header.flags & NLM_F_DUMP_INTR == 0;
+        if !is_content || (header.seq, header.port) != (seq, port) {
+            return None;
+        }
+        self.pass(&header.range);
+        Some(header.range)
+    }
+
+    /// Goes on behind a message.
+    fn pass(&mut self, message: &Range<usize>) {
+        self.unread.start = self.unread.end.min(message.start + aligned(message.len()));
     }
 }
 
@@ -138,6 +159,38 @@ mod tests {
         assert_eq!(second.range, 20..38);
         assert!(inbox.next().expect("the end").is_none());
         assert!(inbox.next().expect("still the end").is_none());
+    }
+
+    #[test]
+    fn content_is_passed_on_and_anything_else_left() {
+        let with_kind = |kind: u16, flags: u16| {
+            let mut bytes = message(18, 4);
+            bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
+            bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+            bytes
+        };
+        let entry = with_kind(0x100, 2);
+        let mut inbox = with(&[&entry[..], &entry, &entry[..18]].concat());
+        for range in [0..18, 20..38, 40..58] {
+            assert_eq!(inbox.next_content(7, 9), Some(range));
+        }
+        assert!(inbox.is_empty() && inbox.next_content(7, 9).is_none());
+        assert!(inbox.next().expect("the end").is_none());
+
+        let left = |bytes: &[u8], seq, port| {
+            let mut inbox = with(bytes);
+            assert_eq!(inbox.next_content(seq, port), None);
+            assert_eq!(inbox.unread, 0..bytes.len());
+        };
+        left(&entry, 8, 9);
+        left(&entry, 7, 8);
+        left(&with_kind(0x100, NLM_F_DUMP_INTR), 7, 9);
+        for own in [libc::NLMSG_NOOP, libc::NLMSG_ERROR, libc::NLMSG_DONE, libc::NLMSG_OVERRUN] {
+            left(&with_kind(own as u16, 0), 7, 9);
+        }
+        for broken in [message(15, 4), message(21, 4), message(u32::MAX, 4), vec![20, 0, 0]] {
+            left(&broken, 7, 9);
+        }
     }
 
     #[test]

@@ -154,7 +154,8 @@ impl Link {
         self.settle()?;
         let seq = self.next_seqs(1);
         request.set_seq(seq);
-        self.socket.send(request.bytes())?;
+        // Other than from a receive, `ENOBUFS` is for want of memory: nothing was asked, no answer lost.
+        self.socket.send(request.bytes()).map_err(Fault::Io)?;
         Ok(seq)
     }
 
@@ -164,7 +165,7 @@ impl Link {
         self.settle()?;
         let first = self.next_seqs(batch.len() as u32);
         batch.number(first);
-        self.socket.send(&batch.bytes)?;
+        self.socket.send(&batch.bytes).map_err(Fault::Io)?;
         Ok(first)
     }
 
@@ -190,6 +191,14 @@ impl Link {
     /// The next part of the answer to request `seq`.
     #[inline]
     pub(crate) fn answer(&mut self, seq: u32) -> Result<Answer, Fault> {
+        match self.inbox.next_content(seq, self.socket.port()) {
+            Some(message) => Ok(Answer::Message(message)),
+            None => self.answer_of_any_kind(seq),
+        }
+    }
+
+    #[inline(never)]
+    fn answer_of_any_kind(&mut self, seq: u32) -> Result<Answer, Fault> {
         let answer = self.answer_among(seq, seq, self.patience)?.1;
         if matches!(answer, Answer::Message(_)) {
             return Ok(answer);
@@ -380,3 +389,6 @@ impl AsFd for Link {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,8 @@ attributes! {
     /// The connection's labels. Setting them moves the mask into the object; reading copies it.
     CONNLABELS = sys::ATTR_CONNLABELS, "ATTR_CONNLABELS": Labels, ReadWrite, Rule::Plain;
         "128 bits"; "dump when not empty, update when changed"; "create (failures are not reported), update; needs a user of labels in the namespace"; "1.0.4".
-    /// Which bits of [`CONNLABELS`] to change.
+    /// Which bits of [`CONNLABELS`] to change. Labels outside of it are not left alone: the kernel flips
+    /// them.
     CONNLABELS_MASK = sys::ATTR_CONNLABELS_MASK, "ATTR_CONNLABELS_MASK": Labels, ReadWrite, Rule::Plain;
         "128 bits"; "never"; "with the labels, of the same size"; "1.0.4".
 }
