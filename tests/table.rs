@@ -298,6 +298,10 @@ fn a_mirror_of_one_zone_has_nothing_else() {
     found.sort();
     assert_eq!(found, [(1, 7.into()), (2, 7.into())]);
     assert_eq!(table.confirm(numbered(1)).map(|entry| entry.is_some()), Ok(false));
+    // What is passed over is no change, nor is it left where it is.
+    (200..300).for_each(|number| handle.create(&numbered(number)).expect("created"));
+    assert_eq!((table.try_next(), listen::readable(&table, 0)), (None, false));
+    assert_eq!((table.len(), table.is_in_step()), (2, true));
     let v6 = Table::builder().family(netfilter_conntrack::Family::Ipv6).open().expect("a mirror");
     assert!(v6.is_empty());
 }
