@@ -176,7 +176,7 @@ impl Table {
 
     /// Applies everything that has happened, and reads the kernel's table again if that is due, without
     /// the pause there may be. Returns whether the mirror is in step: `false` when there was still
-    /// something to do at `deadline`.
+    /// something to do at `deadline`. One event or one part of a listing is applied in any case.
     ///
     /// Changes that are found are not kept, nor are those that nobody has fetched yet: a program either
     /// reads changes or calls this.
@@ -215,7 +215,8 @@ impl Table {
         self.next_before(self.keeper.opened)
     }
 
-    /// The next change, or `None` when there was none by `deadline`.
+    /// The next change, or `None` when there was none by `deadline`; at once when the socket has failed
+    /// ([`Error::System`](crate::Error::System), which came before).
     pub fn next_before(&mut self, deadline: Instant) -> Option<Result<TableChange>> {
         let mut left = None;
         loop {
