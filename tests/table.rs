@@ -77,6 +77,8 @@ fn a_connection_is_found_by_what_its_packets_look_like_on_either_side() {
     // By its whole name, which an id may be part of.
     assert!(table.get(there.in_zone(Zone::original_only(7))).is_some());
     assert!(table.get(there.in_zone(7)).is_none() && table.get(there).is_none());
+    assert_eq!(table.confirm(there.in_zone(7)).map(|entry| entry.is_none()), Ok(true));
+    assert!(table.by_original(&there, 7).is_some(), "what was asked for is not there; this one is");
     let id = table.get(inside).and_then(|entry| entry.id);
     assert!(table.get(Key { id, ..inside.into() }).is_some());
     assert!(table.get(Key { id: id.map(|id| !id), ..inside.into() }).is_none());
@@ -296,6 +298,10 @@ fn a_mirror_of_one_zone_has_nothing_else() {
     found.sort();
     assert_eq!(found, [(1, 7.into()), (2, 7.into())]);
     assert_eq!(table.confirm(numbered(1)).map(|entry| entry.is_some()), Ok(false));
+    // What is passed over is no change, nor is it left where it is.
+    (200..300).for_each(|number| handle.create(&numbered(number)).expect("created"));
+    assert_eq!((table.try_next(), listen::readable(&table, 0)), (None, false));
+    assert_eq!((table.len(), table.is_in_step()), (2, true));
     let v6 = Table::builder().family(netfilter_conntrack::Family::Ipv6).open().expect("a mirror");
     assert!(v6.is_empty());
 }
@@ -345,8 +351,18 @@ fn the_descriptor_says_when_something_came() {
 
 #[test]
 fn without_rights_there_is_no_mirror() {
-    let _handle = require_kernel!();
+    let mut handle = require_kernel!();
+    let mut opened = open();
+    handle.create(&numbered(1)).expect("created");
     listen::drop_rights();
     let error = Table::open().expect_err("no rights");
     assert!(matches!(&error, Error::PermissionDenied(_)), "{error:?}");
+
+    // One that was opened before goes on to hear, but can ask for nothing.
+    sync(&mut opened);
+    assert_eq!(opened.len(), 1);
+    assert!(matches!(opened.confirm(numbered(1)), Err(Error::PermissionDenied(_))));
+    opened.resync();
+    assert!(matches!(opened.sync(listen::soon()), Err(Error::PermissionDenied(_))));
+    assert_eq!((opened.len(), opened.is_in_step()), (1, false));
 }

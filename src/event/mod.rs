@@ -276,6 +276,11 @@ impl Events {
             .map_err(|error| Error::System(Failure::new(Operation::Listen, Object::Events).with_io(&error)))
     }
 
+    /// The most events that can be waiting.
+    pub(crate) fn most_queued(&self) -> u32 {
+        self.monitor.most_queued()
+    }
+
     /// Asks for another receive buffer, with the limits of
     /// [`EventsBuilder::receive_buffer`].
     pub(crate) fn set_receive_buffer(&self, bytes: usize) -> Result<()> {

@@ -127,9 +127,7 @@ impl TableBuilder {
 
     /// Reads the kernel's table once.
     fn begin(mut keeper: Keeper<Kernel>) -> Result<Table> {
-        while keeper.resyncs == 0 {
-            keeper.step(keeper.opened)?;
-        }
+        keeper.begin()?;
         keeper.mirror.reports = true;
         Ok(Table { keeper })
     }

@@ -20,6 +20,8 @@ const EVENTS_A_PART: usize = 512;
 pub(super) trait Source {
     /// The next event, or `None` when there was none by `deadline`.
     fn event(&mut self, deadline: Instant) -> Option<Result<Event>>;
+    /// Whether the mirror is to have such a flow; others have events too.
+    fn is_meant(&self, flow: &Flow) -> bool;
     /// Begins to list the table; a listing that was not read to its end is given up.
     fn list(&mut self) -> Result<()>;
     /// The next part of the listing, as the kernel sent it.
@@ -100,6 +102,20 @@ impl<S: Source> Keeper<S> {
         }
     }
 
+    /// Reads the kernel's table once.
+    ///
+    /// # Errors
+    /// What made that fail, or what the events ended with.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        while self.resyncs == 0 {
+            self.step(self.opened)?;
+            if self.failed {
+                return self.mirror.changes.pop_back().map_or(Ok(()), |error| error.map(drop));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether nothing is known to be missing.
     pub(super) fn is_in_step(&self) -> bool {
         self.pass.is_none() && !self.schedule.is_wanted() && !self.failed
@@ -108,6 +124,11 @@ impl<S: Source> Keeper<S> {
     /// Whether a pass is under way.
     pub(super) fn is_reading(&self) -> bool {
         self.pass.is_some()
+    }
+
+    /// Whether a pass has yet to bring some entries.
+    fn is_listing(&self) -> bool {
+        self.pass.is_some_and(|pass| matches!(pass.phase, Phase::Listing))
     }
 
     /// When there is something to do although no event comes.
@@ -233,9 +254,9 @@ impl<S: Source> Keeper<S> {
 
     fn apply(&mut self, event: Result<Event>) -> Result<()> {
         match event {
+            Ok(Event::Flow(event)) if !self.source.is_meant(&event.entry) => Ok(()),
             Ok(Event::Flow(event)) => {
-                let listing = self.pass.is_some_and(|pass| matches!(pass.phase, Phase::Listing));
-                let open = self.mirror.apply(event, listing);
+                let open = self.mirror.apply(event, self.is_listing());
                 open.map_or(Ok(()), |key| self.look_up(key))
             }
             Ok(Event::Expectation(_)) => Ok(()),
@@ -259,7 +280,7 @@ impl<S: Source> Keeper<S> {
     /// Looks an entry up, and takes over what there is.
     pub(super) fn look_up(&mut self, key: Key) -> Result<()> {
         let found = self.source.get(key)?;
-        self.mirror.looked_up(&key, found);
+        self.mirror.looked_up(&key, found, self.is_listing());
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The kernel's rules are those of `ctnetlink_conntrack_event` in `nf_conntrack_netlink.c`. What it
 //! puts into a message is read at the time of sending, so a later event never knows less than an
-//! earlier one, and whatever order events and listings are applied in, the last event decides.
+//! earlier one, and whatever order events and listings are applied in, the last event decides. Only two
+//! CPUs at once can send in the wrong order, which shows where the later event has what nothing undoes.
 
 use crate::event::{EntryEvent, EventKind};
 use crate::flow::{Flow, Timestamps};
@@ -39,9 +40,10 @@ pub(super) fn after(held: &Flow, event: EntryEvent<Flow>) -> (Flow, bool) {
     let said = event.entry;
     // An update that packets caused leaves out labels and a mark when they did not change, but also
     // when nothing is left of them.
-    let open = !complete
+    let cleared = !complete
         && (said.mark.is_none() && held.mark.is_some_and(|mark| mark != 0)
             || said.labels.is_none() && held.labels.is_some());
+    let open = cleared || is_late(held, &said);
     let mut flow = Flow {
         // No event but the last has these.
         counters: held.counters,
@@ -59,6 +61,15 @@ pub(super) fn after(held: &Flow, event: EntryEvent<Flow>) -> (Flow, bool) {
         flow.synproxy = flow.synproxy.or(held.synproxy);
     }
     (kept(flow), open)
+}
+
+/// Whether an event was made before what is known already: it lacks what the kernel sets once and for
+/// all. After a listing many are late; a lookup for each costs less than to find out which of them is the
+/// last.
+fn is_late(held: &Flow, said: &Flow) -> bool {
+    let forever = Status::SEEN_REPLY | Status::ASSURED;
+    let [held, said] = [held, said].map(|flow| flow.status.unwrap_or(forever) & forever);
+    !said.contains(held)
 }
 
 /// An entry as it was at its end: as it was known, with the counters and times that the last event has.
@@ -151,6 +162,19 @@ mod tests {
         let mut expected = kept(held().identity());
         (expected.master, expected.counters) = (held().master, held().counters);
         assert_eq!((flow, open), (expected, false));
+    }
+
+    /// Of two CPUs the first may send last.
+    #[test]
+    fn an_event_without_what_is_never_taken_back_is_late() {
+        let status = |status| move |said: &mut Flow| said.status = Some(Status::CONFIRMED | status);
+        let [none, replied, assured] = [Status::empty(), Status::SEEN_REPLY, Status::ASSURED];
+        let mut held = kept(held().identity());
+        held.status = Some(Status::CONFIRMED | replied);
+        assert!(after(&held, event(0, status(none))).1);
+        assert!(after(&held, event(7, status(assured))).1);
+        assert!(!after(&held, event(0, status(replied | assured))).1);
+        assert!(!after(&held, event(0, |said| said.status = None)).1);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) struct Mirror {
     pub(super) now: u32,
     /// The current pass over the kernel's table, or the last one.
     pass: u16,
-    /// Whether what is learnt from the kernel's table may be older than the listener.
+    /// Whether what is learnt from the kernel's table and was not known may be older than the listener.
     learns_old: bool,
     /// How many entries are not known to send events.
     unwatched: usize,
@@ -80,12 +80,19 @@ impl Mirror {
         }
     }
 
-    /// What a lookup of whatever has this tuple brought.
-    pub(super) fn looked_up(&mut self, key: &Key, found: Option<Flow>) {
+    /// What a lookup of whatever has this tuple, in exactly this zone, brought.
+    ///
+    /// `incomplete`: as in [`apply`](Self::apply).
+    pub(super) fn looked_up(&mut self, key: &Key, found: Option<Flow>, incomplete: bool) {
         match found.filter(|flow| !merge::is_dying(flow)) {
             Some(flow) => self.learn(flow),
             None => {
-                if let Some(slot) = self.slot_of(key) {
+                // One whose zone is another in the other direction is not what was asked for.
+                let slot = self.slot_of(key);
+                let held = slot.and_then(|slot| Some((slot, self.store.get(slot)?)));
+                if let Some((slot, held)) = held.filter(|(_, held)| held.flow.zone == key.zone) {
+                    // An older part of the pass may bring it back, and no event take it away again.
+                    self.learns_old |= incomplete && !held.watched;
                     self.remove(slot, None);
                 }
             }

@@ -59,7 +59,8 @@ use store::Held;
 /// [`TableChange::Resynced`]. Where events are lost during that too it is done again, after a pause
 /// that gets longer, so no more than half of the time goes into it. Meanwhile the mirror is an
 /// approximation, and [`is_in_step`](Self::is_in_step) says so. The same is done when a listing or a
-/// lookup fails, which ends the call with its error.
+/// lookup fails, which ends the call with its error. (Both need the rights that opening needs: a program
+/// that gives them up afterwards has events still, but cannot make good what it lost.)
 ///
 /// # Flows that send no events
 ///
@@ -70,13 +71,18 @@ use store::Held;
 /// sends its first event. While there are such flows ([`unwatched`](Self::unwatched) says how many) the
 /// kernel's table is read again [from time to time](TableBuilder::resync_every), and what became of them
 /// comes as changes then. [`confirm`](Self::confirm) asks for a single flow at once. At 1 every flow is
-/// watched; at 0, where nothing sends events, there is no mirror.
+/// watched; at 0, where nothing sends events, there is no mirror. The setting is read when the mirror is
+/// opened, and decides about a flow when its first packet comes. So a flow from before the setting was
+/// changed, or whose first packet was held up (in a queue of rules, say) while the mirror was opened, may
+/// be silent and pass for watched.
 ///
 /// # What sends no events
 ///
-/// Packets that only push a timeout back or count, and TCP flags without a new state; the start of
-/// forwarding by a flow table; an update that fails after a part of it was applied; whatever a rule
-/// (`ct event`) or a BPF program keeps quiet about. Where an event leaves open whether a mark or labels
+/// Packets that only push a timeout back or count, and TCP flags without a new state; a reset of counters;
+/// the start and the end of forwarding by a flow table; a mark that comes with the verdict on a queued
+/// packet; an update that fails after a part of it was applied; whatever a rule (`ct event`) or a BPF
+/// program keeps quiet about. And two CPUs that change a flow at the same moment may send their events in
+/// the wrong order, which shows only where the status says so. Where an event leaves open whether a mark or labels
 /// were cleared, the entry is looked up. What could still differ is put right by the next
 /// [`resync`](Self::resync). A flow whose time is over stays until the kernel has noticed, which may
 /// take a minute or two.
@@ -170,7 +176,7 @@ impl Table {
 
     /// Applies everything that has happened, and reads the kernel's table again if that is due, without
     /// the pause there may be. Returns whether the mirror is in step: `false` when there was still
-    /// something to do at `deadline`.
+    /// something to do at `deadline`. One event or one part of a listing is applied in any case.
     ///
     /// Changes that are found are not kept, nor are those that nobody has fetched yet: a program either
     /// reads changes or calls this.
@@ -209,8 +215,10 @@ impl Table {
         self.next_before(self.keeper.opened)
     }
 
-    /// The next change, or `None` when there was none by `deadline`.
+    /// The next change, or `None` when there was none by `deadline`; at once when the socket has failed
+    /// ([`Error::System`](crate::Error::System), which came before).
     pub fn next_before(&mut self, deadline: Instant) -> Option<Result<TableChange>> {
+        let mut left = None;
         loop {
             if let Some(change) = self.keeper.mirror.changes.pop_front() {
                 return Some(change);
@@ -219,8 +227,14 @@ impl Table {
             match self.keeper.step(deadline) {
                 Ok(Step::Idle) if self.keeper.due().is_none_or(|due| due > Instant::now()) => return None,
                 Ok(Step::Idle) => {}
-                Ok(Step::Worked) if !reading || Instant::now() < deadline => {}
-                Ok(Step::Worked) => return self.keeper.mirror.changes.pop_front(),
+                Ok(Step::Worked) if Instant::now() < deadline => {}
+                Ok(Step::Worked) if reading => return self.keeper.mirror.changes.pop_front(),
+                // What is queued is looked through, and not what comes meanwhile without a change.
+                Ok(Step::Worked) if self.keeper.mirror.changes.is_empty() => {
+                    let left = left.get_or_insert_with(|| self.keeper.source.events.most_queued());
+                    *left = left.checked_sub(1)?;
+                }
+                Ok(Step::Worked) => {}
                 Err(error) => return Some(Err(error)),
             }
         }

@@ -24,12 +24,11 @@ pub(super) struct Kernel {
 
 impl Source for Kernel {
     fn event(&mut self, deadline: Instant) -> Option<Result<Event>> {
-        loop {
-            match self.events.next_before(deadline)? {
-                Ok(Event::Flow(event)) if !self.filter.matches(&event.entry) => {}
-                event => return Some(event),
-            }
-        }
+        self.events.next_before(deadline)
+    }
+
+    fn is_meant(&self, flow: &Flow) -> bool {
+        self.filter.matches(flow)
     }
 
     fn list(&mut self) -> Result<()> {

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::index::Index;
 use crate::direction::Direction;
 use crate::flow::Flow;
-use crate::status::Status;
 use crate::tuple::{Layer4, Tuple};
 
 /// Entries in one piece of the slab. It grows by pieces, so nothing is copied as it grows and at most
@@ -50,22 +49,19 @@ impl Store {
     /// The entry that packets with this tuple come back to, by the number of the zone of that
     /// direction.
     ///
-    /// More than one can have it: an older one that the mirror has yet to learn the end of, and one
-    /// that the kernel made although its reply tuple was taken (`IPS_NAT_CLASH`), which it does not
-    /// find by that.
+    /// More than one has it while the mirror has yet to learn the end of an older one; the one that was
+    /// heard of last is found. The kernel has no two of them. (What it makes of two packets that begin
+    /// one flow at once, `IPS_NAT_CLASH`, has the other's original tuple and a reply tuple of its own,
+    /// lasts a second, and is in no listing, so no mirror has it.)
     pub(super) fn by_reply(&self, tuple: &Tuple, zone: u16) -> Option<u32> {
         let hash = hash(&self.keys, tuple, zone);
         let mut best = None;
         self.reply.find(hash, |slot| {
             let held = self.slab.get(slot).filter(|held| has(held, Direction::Reply, tuple, zone));
-            let rank = held.map(|held| {
-                let clashes = held.flow.status.is_some_and(|status| status.contains(Status::UNTRACKED));
-                (!clashes, held.seen, slot)
-            });
-            best = best.max(rank);
+            best = best.max(held.map(|held| (held.seen, slot)));
             false
         });
-        best.map(|(_, _, slot)| slot)
+        best.map(|(_, slot)| slot)
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Held> {
