@@ -22,6 +22,7 @@ mod peer;
 mod plan;
 mod report;
 mod run;
+mod shuffle;
 
 #[path = "../../examples/support/mod.rs"]
 mod support;
@@ -35,6 +36,7 @@ use limit::Raised;
 use machine::Machine;
 use plan::{Plan, Row};
 use report::Report;
+use shuffle::Shuffler;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -113,17 +115,18 @@ fn bench(options: &Options) -> Result<()> {
     }
 }
 
-/// Runs each job in turn, so many times; every other time in opposite order, so that no job always
-/// has the same one before it.
+/// Runs each job in turn, so many times; each time in another order, so that no job always has the same
+/// one before it.
 fn take_turns(rows: &[Row], runs: usize, report: &mut Report) -> Result<()> {
     for row in rows {
         report.expect(row);
     }
+    let mut order: Vec<&Row> = rows.iter().collect();
+    let mut shuffler = Shuffler::default();
     for run in 0..runs {
         eprintln!("  run {} of {runs}", run + 1);
-        let forth = rows.iter();
-        let order: Vec<&Row> = if run % 2 == 0 { forth.collect() } else { forth.rev().collect() };
-        for row in order {
+        shuffler.shuffle(&mut order);
+        for row in &order {
             if let Some(sample) = run::measure(row)? {
                 report.add(row, sample);
             }

@@ -5,6 +5,7 @@ pub mod memory;
 pub mod own_socket;
 pub mod raw;
 pub mod rights;
+pub mod save;
 pub mod table;
 pub mod tap;
 

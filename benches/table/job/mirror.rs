@@ -5,6 +5,7 @@ use std::hint::black_box;
 use netfilter_conntrack::{Direction, Table, Tuple};
 
 use super::{Done, Result, Watch};
+use crate::shuffle::Shuffler;
 
 /// Opens a mirror of the common table: reads it and files every entry.
 pub(super) fn open() -> Result<Done> {
@@ -18,7 +19,7 @@ pub(super) fn look_up() -> Result<Done> {
     let table = Table::open()?;
     let mut keys: Vec<(Tuple, u16)> =
         table.iter().map(|entry| (entry.original, entry.zone.in_direction(Direction::Original))).collect();
-    shuffle(&mut keys);
+    Shuffler::default().shuffle(&mut keys);
     let watch = Watch::start()?;
     let found = keys.iter().filter(|(tuple, zone)| {
         // As much of the entry as a program would look at.
@@ -28,15 +29,4 @@ pub(super) fn look_up() -> Result<Done> {
     });
     let found = found.count();
     watch.stop(found as u64)
-}
-
-/// Fisher and Yates, with Marsaglia's xorshift: the same order in every run.
-fn shuffle<T>(list: &mut [T]) {
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    for last in (1..list.len()).rev() {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        list.swap(last, (seed % (last as u64 + 1)) as usize);
-    }
 }

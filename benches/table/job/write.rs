@@ -1,5 +1,8 @@
 //! Changing the table.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use netfilter_conntrack::preflight::Feature;
 use netfilter_conntrack::{Handle, Key};
 
@@ -80,6 +83,10 @@ pub(super) fn empty_zone() -> Result<Done> {
     }
 }
 
+/// For how long the kernel may be at removing the namespaces of a trial: for each it walks through its
+/// hash table, and keeps everybody else from walking meanwhile.
+const TIDYING: Duration = Duration::from_secs(2);
+
 /// Has the kernel flush the large zone of the common table. The trial that shows that this kernel does
 /// it right is made once in a process, before; how many entries went nobody says.
 pub(super) fn flush_zone(entries: u32) -> Result<Done> {
@@ -87,6 +94,7 @@ pub(super) fn flush_zone(entries: u32) -> Result<Done> {
     if !handle.preflight().has(Feature::FlushByZone) {
         return Err("this kernel was not seen to flush by zone".into());
     }
+    sleep(TIDYING);
     let watch = Watch::start()?;
     handle.flush_zone(flows::LARGE_ZONE)?;
     watch.stop(flows::in_zone(flows::LARGE_ZONE, entries).count() as u64)
