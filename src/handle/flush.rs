@@ -42,7 +42,7 @@ impl Handle {
     /// families, and no other; 0 is that of the entries without another zone.
     ///
     /// This is the fast way to be rid of a zone: a kernel that was seen to do it right (see
-    /// [`Flush`]) does it in one go, in a tenth of the time that listing and deleting take. It does not
+    /// [`Flush`]) does it in one go, in about half of the time that listing and deleting take. It does not
     /// say how many there were, and an entry that is made meanwhile may go or stay.
     /// [`empty_zone`](Self::empty_zone) deletes the entries of exactly one [`Zone`], counts them, and
     /// leaves those that are made meanwhile.
@@ -77,7 +77,8 @@ impl Handle {
 /// A kernel that does not know a filter ignores it, which would delete more than was asked for. So
 /// the kernel does the flush only where it was seen to apply that kind of filter and to spare
 /// everything else: the first time, the same flush is tried in a network namespace that is made for
-/// it, with entries of every kind, which takes some milliseconds, `CAP_SYS_ADMIN` and `/proc`. A sandbox
+/// it, with entries of every kind, which takes some milliseconds, `CAP_SYS_ADMIN` and `/proc`; a flush right after it may wait while the
+/// kernel removes that namespace, for which it walks through the whole table. A sandbox
 /// that ends programs for unshare(2) calls for [`one_by_one`](Self::one_by_one). The answer is
 /// remembered as long as the process lives; [`Preflight`](crate::preflight::Preflight) shows it. Where nothing was
 /// seen (no such rights, an older kernel, one without marks), and for a tuple, a zone of exactly both
