@@ -77,14 +77,14 @@ impl Handle {
 /// A kernel that does not know a filter ignores it, which would delete more than was asked for. So
 /// the kernel does the flush only where it was seen to apply that kind of filter and to spare
 /// everything else: the first time, the same flush is tried in a network namespace that is made for
-/// it, with entries of every kind, which takes some milliseconds, `CAP_SYS_ADMIN` and `/proc`; a flush right after it may wait while the
-/// kernel removes that namespace, for which it walks through the whole table. A sandbox
-/// that ends programs for unshare(2) calls for [`one_by_one`](Self::one_by_one). The answer is
-/// remembered as long as the process lives; [`Preflight`](crate::preflight::Preflight) shows it. Where nothing was
-/// seen (no such rights, an older kernel, one without marks), and for a tuple, a zone of exactly both
-/// directions or of one, entries are listed, checked, and deleted one by one, each by its id, in the
-/// constant memory of [`delete_matching`](Handle::delete_matching). That takes longer, and entries that
-/// come to pass the filter meanwhile may stay.
+/// it, with entries of every kind, which takes some milliseconds, `CAP_SYS_ADMIN` and `/proc`. (A flush
+/// right after it may wait while the kernel removes that namespace, for which it walks through its whole
+/// table.) A sandbox that ends programs for unshare(2) calls for [`one_by_one`](Self::one_by_one). The
+/// answer is remembered as long as the process lives; [`Preflight`](crate::preflight::Preflight) shows
+/// it. Where nothing was seen (no such rights, an older kernel, one without marks), and for a tuple, a
+/// zone of exactly both directions or of one, entries are listed, checked, and deleted one by one, each
+/// by its id, in the constant memory of [`delete_matching`](Handle::delete_matching). That takes longer,
+/// and entries that come to pass the filter meanwhile may stay.
 ///
 /// An entry that is made during a flush may go or stay; one that is made afterwards stays.
 ///
