@@ -9,7 +9,7 @@ use std::{io, thread};
 use common::rights::{without_namespaces, without_rights};
 use common::{all, around_zone, create, numbered, tuples};
 use listen::next_flow;
-use netfilter_conntrack::{Error, EventKind, Events, Family, Handle, InputError, Namespace, Selector, Zone};
+use netfilter_conntrack::{Error, EventKind, Events, Family, InputError, Selector, Zone};
 
 /// Runs `work` on a thread in which unshare(2) ends the process.
 fn in_a_sandbox<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -59,13 +59,7 @@ fn nothing_is_tried_where_nothing_is_to_be_tried() {
 /// The handle is elsewhere, and without the rights to go there is no second socket.
 #[test]
 fn a_flush_stays_in_the_namespace_of_its_handle() {
-    if !common::own_namespace() {
-        return;
-    }
-    let there = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
-    assert!(common::own_namespace());
-    let mut here = Handle::open().expect("a handle");
-    let mut handle = Handle::open_in(&there).expect("a handle");
+    let Some((mut here, mut handle)) = common::here_and_there() else { return };
     let (inside, outside) = around_zone(10);
     let flows: Vec<_> = inside.iter().chain(&outside).cloned().chain((100..400).map(numbered)).collect();
     create(&mut here, &flows);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use common::{all, flow, nft, numbered, tcp, udp};
 use netfilter_conntrack::{
-    Change, Error, Family, Flow, Handle, InputError, Key, Labels, Namespace, NatTarget, Result, Selector,
-    SelectorSet, Status, Tuple, Zone,
+    Change, Error, Family, Flow, Handle, InputError, Key, Labels, NatTarget, Result, Selector, SelectorSet,
+    Status, Tuple, Zone,
 };
 
 fn create(handle: &mut Handle, flows: impl IntoIterator<Item = Flow>) {
@@ -171,13 +171,7 @@ const CAP_SYS_ADMIN: u32 = 21;
 /// opened, the work is done all the same.
 #[test]
 fn a_pass_stays_in_the_namespace_of_its_handle() {
-    if !common::own_namespace() {
-        return;
-    }
-    let there = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
-    assert!(common::own_namespace());
-    let mut here = Handle::open().expect("a handle");
-    let mut handle = Handle::open_in(&there).expect("a handle");
+    let Some((mut here, mut handle)) = common::here_and_there() else { return };
     let flows = || (0..1000).map(numbered);
     create(&mut here, flows());
     for with_rights in [true, false] {

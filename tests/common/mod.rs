@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use netfilter_conntrack::{
-    Error, Flow, Handle, Layer4, PerDirection, Protocol, Result, SctpState, TcpState, Tuple, Zone,
+    Error, Flow, Handle, Layer4, Namespace, PerDirection, Protocol, Result, SctpState, TcpState, Tuple, Zone,
 };
 
 /// Moves the test's thread into a network namespace of its own; nothing outside is touched, and
@@ -33,6 +33,18 @@ pub fn own_namespace() -> bool {
     }
     skip(&format!("no network namespace: {}", std::io::Error::last_os_error()));
     false
+}
+
+/// A handle in a new namespace, where this thread is, and one in another new one, which it has left. None
+/// where they cannot be made.
+pub fn here_and_there() -> Option<(Handle, Handle)> {
+    if !own_namespace() {
+        return None;
+    }
+    let there = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
+    assert!(own_namespace());
+    let there = Handle::open_in(&there).expect("a handle");
+    Some((Handle::open().expect("a handle"), there))
 }
 
 /// Says that a test, or a part of one, is left out; where nothing may be left out, fails.
