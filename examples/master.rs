@@ -26,9 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     handle.create(&data)?;
 
     let found = handle.get(&data)?;
-    println!("{} belongs to {:?}", found.key(), found.master.map(|master| master.to_string()));
+    println!("{} belongs to {:?}", found.key(), found.extra.master.map(|master| master.to_string()));
     let expected = found.status.unwrap_or_default().contains(Status::EXPECTED);
-    if found.master != Some(control.original) || !expected {
+    if found.extra.master != Some(control.original) || !expected {
         return Err(format!("the kernel has {found:?}").into());
     }
     Ok(())

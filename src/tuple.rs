@@ -1,6 +1,7 @@
 //! Tuples: what identifies one direction of a flow.
 
 use std::fmt;
+use std::mem::discriminant;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::error::InputError;
@@ -218,6 +219,14 @@ impl Tuple {
     /// A tuple as the kernel reported it; only what the type itself promises is checked.
     pub(crate) fn reported(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Option<Self> {
         (Family::of(&src) == Family::of(&dst)).then_some(Self { src, dst, layer4 })
+    }
+
+    /// Whether both are of the same family and protocol.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let kinds = [self, other].map(|tuple| discriminant(&tuple.layer4));
+        let is_other = matches!(self.layer4, Layer4::Other(_));
+        let protocols = kinds[0] == kinds[1] && !is_other || self.protocol() == other.protocol();
+        protocols && self.family() == other.family()
     }
 
     /// The source address.

@@ -119,7 +119,7 @@ fn a_flow_that_makes_no_sense_is_not_sent() {
     let tags = PerDirection { original: 1, reply: 2 };
     let ping = flow(Tuple::ping(ip("1.1.1.1"), ip("2.2.2.2"), 1).unwrap());
     let mut lone_mask = v4.clone();
-    lone_mask.labels_mask = Some(Labels::all());
+    lone_mask.extra.labels_mask = Some(Labels::all());
     for (flow, expected) in [
         (v4.clone().tcp_state(TcpState::Established), wrong_state(Protocol::TCP, Protocol::UDP)),
         (

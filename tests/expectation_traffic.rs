@@ -112,7 +112,7 @@ fn passive_ftp(handle: &mut Handle, address: &str, command: &str, answer: impl F
     let stream = TcpStream::connect(server).expect("the data connection");
     let flow = flow_of(handle, &stream);
     assert!(expectation.matches(&flow.original));
-    assert_eq!(flow.master, Some(control.tuple()));
+    assert_eq!(flow.extra.master, Some(control.tuple()));
     assert!(flow.status.is_some_and(|status| status.contains(Status::EXPECTED)));
     assert!(related() > before);
     assert_eq!(expected(handle), [], "it was fulfilled");
@@ -157,7 +157,7 @@ fn ftp_with_translation() {
     assert_eq!(found[0].nat, Some(ExpectationNat { direction: Direction::Original, address: None, port }));
     assert_eq!(found[0].function.as_deref(), Some(Expectation::NAT_FOLLOW_MASTER));
     let stream = TcpStream::connect(server).expect("the data connection");
-    assert_eq!(flow_of(&mut handle, &stream).master, Some(control.tuple()));
+    assert_eq!(flow_of(&mut handle, &stream).extra.master, Some(control.tuple()));
 }
 
 /// The answer comes from a port that nobody announced.
@@ -179,7 +179,7 @@ fn tftp() {
     answering.send_to(b"\0\x03\0\x01data", client).expect("sent");
     let tuple = Tuple::udp(answering.local_addr().expect("bound"), client).expect("a tuple");
     assert!(found[0].matches(&tuple));
-    assert_eq!(handle.get(tuple).expect("a flow").master, Some(request));
+    assert_eq!(handle.get(tuple).expect("a flow").extra.master, Some(request));
     assert_eq!(expected(&mut handle), []);
 }
 
@@ -197,12 +197,12 @@ fn made_by_hand() {
     handle.expectations().create(&expectation).expect("created");
     for _ in 0..2 {
         let stream = TcpStream::connect(server).expect("a data connection");
-        assert_eq!(flow_of(&mut handle, &stream).master, Some(control.tuple()));
+        assert_eq!(flow_of(&mut handle, &stream).extra.master, Some(control.tuple()));
     }
     let found = handle.expectations().get(data).expect("still there");
     handle.expectations().delete(&found).expect("deleted");
     let stream = TcpStream::connect(server).expect("a connection");
-    assert_eq!(flow_of(&mut handle, &stream).master, None);
+    assert_eq!(flow_of(&mut handle, &stream).extra.master, None);
 }
 
 /// The connection that is announced for one port arrives at another.
@@ -225,7 +225,7 @@ fn made_by_hand_with_translation() {
     let (_, client) = listener.accept().expect("accepted");
     assert_eq!(client, stream.local_addr().expect("connected"));
     let flow = flow_of(&mut handle, &stream);
-    assert_eq!(flow.master, Some(control.tuple()));
+    assert_eq!(flow.extra.master, Some(control.tuple()));
     assert_eq!(flow.reply, Tuple::tcp(real, client).expect("a tuple"));
     assert!(flow.status.is_some_and(|status| status.contains(Status::DST_NAT)));
 }

@@ -45,7 +45,7 @@ fn requests_do_on_another_socket_what_they_say() {
         assert_eq!(done(Request::Delete, &found), libc::ENOENT, "{flow}");
         found.id = id;
         // The master has to outlive the flow that belongs to it.
-        if flows.iter().all(|other| other.master != Some(flow.original)) {
+        if flows.iter().all(|other| other.extra.master != Some(flow.original)) {
             assert_eq!(done(Request::Delete, &found), 0, "{flow}");
             assert_eq!(done(Request::Delete, &found), libc::ENOENT, "{flow}");
         }
@@ -306,7 +306,8 @@ fn the_decoder_and_the_c_parser_read_every_real_entry_alike() {
     let kinds = table::flows();
     let zoned = |round: u16| kinds.iter().map(move |kind| kind.clone().zone(100 + round));
     // A master has to be in the zone of its flow.
-    let flows = (0..50).flat_map(zoned).filter(|flow| flow.master.is_none()).chain(kinds.iter().cloned());
+    let flows =
+        (0..50).flat_map(zoned).filter(|flow| flow.extra.master.is_none()).chain(kinds.iter().cloned());
     let mut made = 0;
     for (flow, verdict) in handle.create_many(flows) {
         verdict.unwrap_or_else(|error| panic!("{flow}: {error}"));

@@ -25,7 +25,7 @@ fn made(handle: &mut Handle, flow: &Flow) -> Flow {
 /// Creates a flow with this NAT; its answers must go where the NAT says.
 fn check(handle: &mut Handle, original: Tuple, source: Option<NatTarget>, destination: Option<NatTarget>) {
     let mut new = flow(original);
-    (new.source_nat, new.destination_nat) = (source, destination);
+    (new.extra.source_nat, new.extra.destination_nat) = (source, destination);
     let found = made(handle, &new);
     let address = |nat: Option<NatTarget>, own| nat.and_then(|nat| nat.address()).unwrap_or(own);
     let port = |nat: Option<NatTarget>, own| nat.and_then(|nat| nat.port()).unwrap_or(own);
@@ -37,7 +37,7 @@ fn check(handle: &mut Handle, original: Tuple, source: Option<NatTarget>, destin
     status.set(Status::SRC_NAT, source.is_some());
     status.set(Status::DST_NAT, destination.is_some());
     assert_eq!(found.status, Some(status));
-    assert_eq!((found.source_nat, found.destination_nat), (None, None), "never reported");
+    assert_eq!((found.extra.source_nat, found.extra.destination_nat), (None, None), "never reported");
     handle.delete(&found).expect("deleted");
 }
 

@@ -58,7 +58,7 @@ fn n04_an_entry_may_lack_state_and_mark() {
         let stateful = matches!(found.original.protocol(), Protocol::TCP | Protocol::SCTP);
         assert_eq!(found.proto_info.is_some(), stateful, "{found}");
         assert_eq!(found.mark.unwrap_or(0), 0, "{found}");
-        assert_eq!((found.helper, found.labels, found.security_context.as_deref()), (None, None, None));
+        assert_eq!((found.helper, found.labels, found.extra.security_context.as_deref()), (None, None, None));
         assert!(found.timeout.is_some() && found.status.is_some(), "{found}");
     }
 }

@@ -30,9 +30,10 @@ fn expected(into: &Flow, from: &Flow, parts: Parts) -> Flow {
         flow.proto_info = from.proto_info.or(into.proto_info);
         flow.helper = from.helper.or(into.helper);
         flow.labels = from.labels.or(into.labels);
-        flow.labels_mask = from.labels_mask.or(into.labels_mask);
-        flow.security_context = from.security_context.clone().or(into.security_context.clone());
-        flow.master = from.master.or(into.master);
+        flow.extra.labels_mask = from.extra.labels_mask.or(into.extra.labels_mask);
+        flow.extra.security_context =
+            from.extra.security_context.clone().or(into.extra.security_context.clone());
+        flow.extra.master = from.extra.master.or(into.extra.master);
         let each = |from: Option<_>, into| from.or(into);
         flow.counters.original = each(from.counters.original, into.counters.original);
         flow.counters.reply = each(from.counters.reply, into.counters.reply);
@@ -41,11 +42,11 @@ fn expected(into: &Flow, from: &Flow, parts: Parts) -> Flow {
         flow.timestamps.event = from.timestamps.event.or(into.timestamps.event);
         flow.use_count = from.use_count.or(into.use_count);
         let each = |from: Option<SeqAdjust>, into| from.or(into);
-        flow.seq_adjust.original = each(from.seq_adjust.original, into.seq_adjust.original);
-        flow.seq_adjust.reply = each(from.seq_adjust.reply, into.seq_adjust.reply);
+        flow.extra.seq_adjust.original = each(from.extra.seq_adjust.original, into.extra.seq_adjust.original);
+        flow.extra.seq_adjust.reply = each(from.extra.seq_adjust.reply, into.extra.seq_adjust.reply);
         flow.synproxy = from.synproxy.or(into.synproxy);
-        flow.source_nat = from.source_nat.or(into.source_nat);
-        flow.destination_nat = from.destination_nat.or(into.destination_nat);
+        flow.extra.source_nat = from.extra.source_nat.or(into.extra.source_nat);
+        flow.extra.destination_nat = from.extra.destination_nat.or(into.extra.destination_nat);
         flow.zone = into.zone;
     }
     if parts.contains(Parts::ORIGINAL) {
@@ -68,8 +69,8 @@ fn full(port: u16, seed: u32) -> Flow {
         .dnat(NatTarget::Port(port + 1));
     let seconds = |seconds: u32| Some(SystemTime::UNIX_EPOCH + Duration::from_secs((seconds * seed).into()));
     (flow.id, flow.use_count) = (Some(seed), Some(seed + 1));
-    flow.labels_mask = flow.labels;
-    flow.security_context = Some(OsString::from(format!("context-{seed}")));
+    flow.extra.labels_mask = flow.labels;
+    flow.extra.security_context = Some(OsString::from(format!("context-{seed}")));
     flow.timestamps.start = seconds(1000);
     flow.timestamps.stop = seconds(2000);
     if object(&flow).supports(attr::TIMESTAMP_EVENT) {
@@ -78,9 +79,9 @@ fn full(port: u16, seed: u32) -> Flow {
     let counters = netfilter_conntrack::Counters::new(seed.into(), (seed * 100).into());
     flow.counters = PerDirection { original: Some(counters), reply: Some(counters) };
     let adjust = SeqAdjust { correction_pos: seed, offset_before: seed, offset_after: seed };
-    flow.seq_adjust.original = Some(adjust);
+    flow.extra.seq_adjust.original = Some(adjust);
     flow.synproxy = Some(netfilter_conntrack::SynProxy { isn: seed, its: seed, tsoff: seed });
-    flow.master = Some(tcp("10.0.9.1:1", &format!("10.0.9.2:{port}")));
+    flow.extra.master = Some(tcp("10.0.9.1:1", &format!("10.0.9.2:{port}")));
     flow
 }
 
@@ -159,7 +160,7 @@ fn other_end(tuple: &Tuple) -> Tuple {
 fn tuples_of_another_family_leave_nothing_behind() {
     let v6 = flow(Tuple::ping(ip("2001:db8::1"), ip("2001:db8::2"), 5).expect("a ping"));
     let mut v4 = full(1, 1);
-    v4.master = None;
+    v4.extra.master = None;
     for (into, from) in [(&v4, &v6), (&v6, &v4)] {
         let mut copy = object(into);
         copy.copy_parts(&object(from), Parts::ORIGINAL | Parts::REPLY).expect("copied");

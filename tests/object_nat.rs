@@ -60,7 +60,7 @@ fn flow_object_and_c_library_agree_on_nat_of_real_entries() {
             assert_eq!(tests(&flow), [false; 4], "{flow}");
             continue;
         };
-        let [source, destination] = [asked.source_nat, asked.destination_nat];
+        let [source, destination] = [asked.extra.source_nat, asked.extra.destination_nat];
         let address = |target: Option<netfilter_conntrack::NatTarget>| target.and_then(|t| t.address());
         let port = |target: Option<netfilter_conntrack::NatTarget>| target.and_then(|t| t.port());
         let expected = [
@@ -197,8 +197,8 @@ fn nat_that_is_undone_can_be_asked_for_again() {
         assert!(is_icmp || request.reply == was.original.inverse(), "{request}");
         let asked =
             table::with_nat().into_iter().find(|asked| asked.original == was.original).expect("asked");
-        assert_eq!(request.source_nat, asked.source_nat, "{was}");
-        assert_eq!(request.destination_nat, asked.destination_nat, "{was}");
+        assert_eq!(request.extra.source_nat, asked.extra.source_nat, "{was}");
+        assert_eq!(request.extra.destination_nat, asked.extra.destination_nat, "{was}");
         let again = with(&request, |flow| (flow.timeout, flow.status) = (asked.timeout, None));
         handle.create(&again).expect("created again");
         assert_eq!(handle.get(was.original.in_zone(was.zone)).expect("there").reply, was.reply);

@@ -38,8 +38,8 @@ fn every_kind_of_entry_is_read_alike() {
     seen(&|flow| flow.labels.is_some());
     seen(&|flow| flow.helper.is_some());
     seen(&|flow| flow.synproxy.is_some());
-    seen(&|flow| flow.seq_adjust.original.is_some() && flow.seq_adjust.reply.is_some());
-    seen(&|flow| flow.master.is_some());
+    seen(&|flow| flow.extra.seq_adjust.original.is_some() && flow.extra.seq_adjust.reply.is_some());
+    seen(&|flow| flow.extra.master.is_some());
     seen(&|flow| flow.zone.only().is_some());
     seen(&|flow| flow.use_count.is_some() && flow.id.is_some());
     seen(&|flow| flow.status.is_some_and(|status| status.contains(Status::SRC_NAT_DONE)));

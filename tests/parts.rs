@@ -311,7 +311,7 @@ fn a_master_must_exist_in_the_same_zone() {
     handle.create(&master).expect("created");
     assert!(not_found(handle.create(&data.clone().zone(3))), "it is in another zone");
     let found = made(&mut handle, &data);
-    assert_eq!(found.master, Some(master.original));
+    assert_eq!(found.extra.master, Some(master.original));
     assert_eq!(found.status, Some(Status::EXPECTED | Status::CONFIRMED));
 }
 
@@ -324,7 +324,7 @@ fn a_master_can_be_named_by_its_reply_too_and_can_be_a_ping() {
         for (named, port) in [(master, port), (master.inverse(), port + 100)] {
             let data = flow(tcp("10.0.0.2:20", &format!("10.0.0.1:{port}"))).master(named);
             assert_eq!(
-                made(&mut handle, &data).master,
+                made(&mut handle, &data).extra.master,
                 Some(master),
                 "the kernel reports the original tuple"
             );
@@ -338,10 +338,13 @@ fn sequence_adjustments_can_be_written() {
     let there = SeqAdjust { correction_pos: 1, offset_before: 2, offset_after: u32::MAX };
     let back = SeqAdjust { correction_pos: u32::MAX, offset_before: 0, offset_after: 3 };
     let found = made(&mut handle, &a_tcp_flow().seq_adjust(Direction::Original, there));
-    assert_eq!(found.seq_adjust, PerDirection { original: Some(there), reply: Some(SeqAdjust::default()) });
+    assert_eq!(
+        found.extra.seq_adjust,
+        PerDirection { original: Some(there), reply: Some(SeqAdjust::default()) }
+    );
     assert_eq!(found.status, Some(Status::CONFIRMED | Status::SEQ_ADJUST));
     let found = updated(&mut handle, &a_tcp_flow().identity().seq_adjust(Direction::Reply, back));
-    assert_eq!(found.seq_adjust, PerDirection { original: Some(there), reply: Some(back) });
+    assert_eq!(found.extra.seq_adjust, PerDirection { original: Some(there), reply: Some(back) });
 }
 
 #[test]

@@ -160,7 +160,7 @@ macro_rules! read_cases {
 fn reported() -> Vec<Case> {
     read_cases! {
         ID true |flow, n| flow.id = Some(n);
-        SECCTX true |flow, n| flow.security_context = Some(format!("context-{n}").into());
+        SECCTX true |flow, n| flow.extra.security_context = Some(format!("context-{n}").into());
         USE false |flow, n| flow.use_count = Some(n);
         ORIG_COUNTER_PACKETS false |flow, n| flow.counters.original = packets(n);
         ORIG_COUNTER_BYTES false |flow, n| flow.counters.original = packets(n);

@@ -263,8 +263,8 @@ fn a_flow_waits_for_its_master_wherever_that_is() {
     assert_eq!(orphan.flow, Some(lost.clone()));
     assert!(matches!(orphan.verdict, Err(RestoreError::Create(Error::NotFound(_)))), "{orphan:?}");
     assert_all_restored(&results);
-    assert_eq!(handle.get(&child).expect("there").master, Some(parent.original));
-    assert_eq!(handle.get(&parent).expect("there").master, Some(grandparent.original));
+    assert_eq!(handle.get(&child).expect("there").extra.master, Some(parent.original));
+    assert_eq!(handle.get(&parent).expect("there").extra.master, Some(grandparent.original));
     assert!(common::not_found(handle.get(&lost)));
 }
 

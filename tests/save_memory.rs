@@ -41,7 +41,7 @@ fn orphans_without_end_are_given_up_and_memory_does_not_grow() {
 fn orphans_with_long_security_contexts_take_no_more_memory() {
     let mut handle = require_kernel!();
     let mut orphan = flow(udp("10.9.0.2:20", "10.0.0.1:4000")).master(tcp("10.0.0.1:1000", "10.0.0.2:21"));
-    orphan.security_context = Some("x".repeat(60_000).into());
+    orphan.extra.security_context = Some("x".repeat(60_000).into());
     let orphan = serde_json::to_string(&orphan).expect("a line");
     let flows = std::iter::repeat_n(orphan.as_str(), 1_000);
     let text = [HEADER].into_iter().chain(flows).chain([END]).collect::<Vec<_>>().join("\n");

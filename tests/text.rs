@@ -80,7 +80,7 @@ fn text_is_complete_at_any_length() {
     let mut flow = Flow::new(common::udp("10.0.0.1:1", "10.0.0.2:2")).labels(Labels::all());
     let end = format!(" labels={}", all.join(","));
     for context in (0..200).chain([4095, 60_000]) {
-        flow.security_context = Some(OsString::from("c".repeat(context)));
+        flow.extra.security_context = Some(OsString::from("c".repeat(context)));
         let text = flow.to_text(TextFormat::plain().labels(&map)).expect("text");
         assert!(text.ends_with(&format!(" secctx={}{end}", "c".repeat(context))), "{context}: {text}");
         let xml = flow.to_text(TextFormat::xml().labels(&map)).expect("text");

@@ -123,7 +123,7 @@ fn flows_that_were_read_can_be_made_again() {
     assert!(before.iter().any(|flow| flow.labels.is_some()) && before.iter().any(|flow| flow.is_port_snat()));
     handle.flush().expect("flushed");
     // A master comes before its flows.
-    before.sort_by_key(|flow| flow.master.is_some());
+    before.sort_by_key(|flow| flow.extra.master.is_some());
     for (flow, verdict) in handle.create_many(before.iter().map(Flow::for_creation)) {
         verdict.unwrap_or_else(|error| panic!("{flow}: {error}"));
     }

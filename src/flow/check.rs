@@ -26,7 +26,7 @@ impl Flow {
         self.check_tuples()?;
         self.check_proto_info()?;
         self.timeout_secs()?;
-        if self.labels_mask.is_some() && self.labels.is_none() {
+        if self.extra.labels_mask.is_some() && self.labels.is_none() {
             return Err(InputError::LabelMaskAlone);
         }
         self.check_mark()?;
@@ -40,10 +40,10 @@ impl Flow {
                     Some(_) => self.check_nat(),
                 }
             }
-            Purpose::Update if self.source_nat.is_some() || self.destination_nat.is_some() => {
+            Purpose::Update if self.extra.source_nat.is_some() || self.extra.destination_nat.is_some() => {
                 Err(InputError::OnlyAtCreation("NAT"))
             }
-            Purpose::Update if self.master.is_some() => Err(InputError::OnlyAtCreation("a master")),
+            Purpose::Update if self.extra.master.is_some() => Err(InputError::OnlyAtCreation("a master")),
             Purpose::Update => self.check_values(),
         }
     }
@@ -51,7 +51,7 @@ impl Flow {
     /// Values that an object can have, but no request: the kernel refuses them, or flips the labels that
     /// are outside their mask.
     fn check_values(&self) -> Result<(), InputError> {
-        if let (Some(labels), Some(mask)) = (self.labels, self.labels_mask) {
+        if let (Some(labels), Some(mask)) = (self.labels, self.extra.labels_mask) {
             if let Some(outside) = labels.iter().find(|&label| !mask.contains(label)) {
                 return Err(InputError::LabelOutsideMask(outside));
             }
@@ -71,7 +71,7 @@ impl Flow {
 
     /// The kernel flips the bits of a mark that are outside its mask.
     fn check_mark(&self) -> Result<(), InputError> {
-        match (self.mark, self.mark_mask) {
+        match (self.mark, self.extra.mark_mask) {
             (_, None) => Ok(()),
             (None, Some(_)) => Err(InputError::MarkMaskAlone),
             (Some(value), Some(mask)) if value & !mask != 0 => {
@@ -95,7 +95,7 @@ impl Flow {
                 reply: self.reply.protocol(),
             });
         }
-        match self.master {
+        match self.extra.master {
             Some(master) => self.same_family("master tuple", master.family()),
             None => Ok(()),
         }
@@ -122,8 +122,8 @@ impl Flow {
     }
 
     fn check_nat(&self) -> Result<(), InputError> {
-        self.check_nat_target("source NAT address", self.source_nat)?;
-        self.check_nat_target("destination NAT address", self.destination_nat)
+        self.check_nat_target("source NAT address", self.extra.source_nat)?;
+        self.check_nat_target("destination NAT address", self.extra.destination_nat)
     }
 
     fn check_nat_target(&self, part: &'static str, target: Option<NatTarget>) -> Result<(), InputError> {
@@ -185,9 +185,10 @@ mod tests {
         assert_eq!(udp().mark_masked(0x10, 0xf0).check(Purpose::Update), Ok(()));
         let outside = InputError::ValueOutsideMask { value: 0x11, mask: 0xf0 };
         assert_eq!(udp().mark_masked(0x11, 0xf0).check(Purpose::Create), Err(outside));
-        let alone = Flow { mark_mask: Some(1), ..udp() };
+        let mut alone = udp();
+        alone.extra.mark_mask = Some(1);
         assert_eq!(alone.check(Purpose::Update), Err(InputError::MarkMaskAlone));
-        assert_eq!(udp().mark_masked(1, 1).mark(2).mark_mask, None);
+        assert_eq!(udp().mark_masked(1, 1).mark(2).extra.mark_mask, None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Flow, NatTarget, ProtoInfo, SctpInfo};
+use super::{ExtraParts, Flow, NatTarget, ProtoInfo, SctpInfo};
 use crate::proto::Protocol;
 use crate::status::Status;
 use crate::tuple::Tuple;
@@ -21,14 +21,14 @@ impl Flow {
     ///
     /// As it was read it would become an entry whose packets are not translated, or be refused with
     /// [`Error::Busy`](crate::Error::Busy). Here the NAT that the reply tuple shows is
-    /// [asked for](Self::source_nat); status bits that cannot be given are left out, as are the id and
+    /// [asked for](ExtraParts::source_nat); status bits that cannot be given are left out, as are the id and
     /// whatever else is *reported only*, and protocol state that no request can have. A remaining
     /// timeout of 0 becomes a second. `None` as timeout, as flow tables leave it, stays and has to be
     /// [filled in](Self::timeout).
     ///
     /// Of TCP and UDP addresses and ports become what they were, or the kernel refuses. The port, key
     /// or id of another protocol cannot be asked for: it stays what it is in the original tuple, or
-    /// what the kernel chooses. A [master](Self#structfield.master) has to be created before its
+    /// what the kernel chooses. A [master](ExtraParts#structfield.master) has to be created before its
     /// flows, and a helper has to be known to the kernel.
     ///
     /// ```no_run
@@ -49,21 +49,22 @@ impl Flow {
             (None, None) => self.reply,
             _ => self.original.inverse(),
         };
+        let extra = ExtraParts {
+            source_nat,
+            destination_nat,
+            security_context: None,
+            ..ExtraParts::clone(&self.extra)
+        };
         Self {
             zone: self.zone,
             status: self.status.map(|status| status & Status::GIVEN),
             timeout: self.timeout.map(|timeout| timeout.max(Duration::from_secs(1))),
             mark: self.mark,
-            mark_mask: self.mark_mask,
             proto_info: self.proto_info.filter(|_| self.has_sendable_state()),
             helper: self.helper,
             labels: self.labels,
-            labels_mask: self.labels_mask,
-            master: self.master,
-            seq_adjust: self.seq_adjust,
             synproxy: self.synproxy,
-            source_nat,
-            destination_nat,
+            extra: extra.into(),
             ..Self::with_reply(self.original, reply)
         }
     }
@@ -76,8 +77,8 @@ impl Flow {
         // The source of the reply is the destination of its inverse.
         let (reply, original) = (self.reply.inverse(), self.original);
         let destination = destination_of(&reply).filter(|to| Some(*to) != destination_of(&original));
-        let source = self.source_nat.or(source);
-        let destination = self.destination_nat.or(destination);
+        let source = self.extra.source_nat.or(source);
+        let destination = self.extra.destination_nat.or(destination);
         let decided = Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
         match (source, destination) {
             (None, None) if self.status.is_some_and(|status| status.intersects(decided)) => {

@@ -2,14 +2,15 @@
 
 mod check;
 mod creation;
+mod extra;
 mod nat;
 mod parts;
 mod text;
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 pub(crate) use check::{Purpose, whole_seconds};
+pub use extra::{Extra, ExtraParts};
 pub use parts::{
     Counters, DccpInfo, DccpRole, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy, TcpInfo,
     TcpPeer, Timestamps,
@@ -70,9 +71,6 @@ pub struct Flow {
     /// The mark (`CONFIG_NF_CONNTRACK_MARK`). In an event it is left out when it is 0.
     #[doc(alias = "ATTR_MARK")]
     pub mark: Option<u32>,
-    /// Which bits of the mark a request changes; all when `None`. The [`mark`](Self#structfield.mark)
-    /// has none outside of it. Never reported.
-    pub mark_mask: Option<u32>,
     /// What the tracker of the layer 4 protocol knows.
     pub proto_info: Option<ProtoInfo>,
     /// The helper that reads the flow's payload.
@@ -81,17 +79,6 @@ pub struct Flow {
     /// The connection labels. Left out by the kernel when none is set.
     #[doc(alias = "ATTR_CONNLABELS")]
     pub labels: Option<Labels>,
-    /// Which of the labels a request changes; all when `None`. [`labels`](Self#structfield.labels) has
-    /// none outside of it. Never reported.
-    #[doc(alias = "ATTR_CONNLABELS_MASK")]
-    pub labels_mask: Option<Labels>,
-    /// The security context, as text of the security module. Reported only.
-    #[doc(alias = "ATTR_SECCTX")]
-    pub security_context: Option<OsString>,
-    /// The original tuple of the flow that made this one expected. Given only at creation: the
-    /// master must exist, in the same zone.
-    #[doc(alias = "ATTR_MASTER_L3PROTO")]
-    pub master: Option<Tuple>,
     /// Packets and bytes. Reported only.
     pub counters: PerDirection<Option<Counters>>,
     /// When the flow began, ended, and when an event happened. Reported only.
@@ -99,14 +86,11 @@ pub struct Flow {
     /// The kernel's reference count of the entry. Reported only, and not in events.
     #[doc(alias = "ATTR_USE")]
     pub use_count: Option<u32>,
-    /// How TCP sequence numbers are shifted, when a helper changed the length of a packet.
-    pub seq_adjust: PerDirection<Option<SeqAdjust>>,
     /// What SYNPROXY keeps for the flow.
     pub synproxy: Option<SynProxy>,
-    /// Source NAT to set up at creation. Never reported: the reply tuple shows the outcome.
-    pub source_nat: Option<NatTarget>,
-    /// Destination NAT to set up at creation. Never reported: the reply tuple shows the outcome.
-    pub destination_nat: Option<NatTarget>,
+    /// Parts that few flows have: master, security context, shifts of sequence numbers, and what only
+    /// requests have, NAT to set up and masks.
+    pub extra: Extra,
 }
 
 impl Flow {
@@ -128,20 +112,14 @@ impl Flow {
             status: None,
             timeout: None,
             mark: None,
-            mark_mask: None,
             proto_info: None,
             helper: None,
             labels: None,
-            labels_mask: None,
-            security_context: None,
-            master: None,
             counters: PerDirection::default(),
             timestamps: Timestamps::default(),
             use_count: None,
-            seq_adjust: PerDirection::default(),
             synproxy: None,
-            source_nat: None,
-            destination_nat: None,
+            extra: Extra::NONE,
         }
     }
 
@@ -176,7 +154,9 @@ impl Flow {
     #[must_use]
     pub fn mark(mut self, mark: u32) -> Self {
         self.mark = Some(mark);
-        self.mark_mask = None;
+        if let Some(parts) = self.extra.if_any() {
+            parts.mark_mask = None;
+        }
         self
     }
 
@@ -185,7 +165,7 @@ impl Flow {
     #[must_use]
     pub fn mark_masked(mut self, mark: u32, mask: u32) -> Self {
         self.mark = Some(mark);
-        self.mark_mask = Some(mask);
+        self.extra.mark_mask = Some(mask);
         self
     }
 
@@ -253,7 +233,9 @@ impl Flow {
     #[must_use]
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
-        self.labels_mask = None;
+        if let Some(parts) = self.extra.if_any() {
+            parts.labels_mask = None;
+        }
         self
     }
 
@@ -261,14 +243,14 @@ impl Flow {
     #[must_use]
     pub fn labels_masked(mut self, labels: Labels, mask: Labels) -> Self {
         self.labels = Some(labels);
-        self.labels_mask = Some(mask);
+        self.extra.labels_mask = Some(mask);
         self
     }
 
-    /// Sets the [master](Self#structfield.master) by its original tuple.
+    /// Sets the [master](ExtraParts#structfield.master) by its original tuple.
     #[must_use]
     pub fn master(mut self, master: Tuple) -> Self {
-        self.master = Some(master);
+        self.extra.master = Some(master);
         self
     }
 
@@ -278,7 +260,7 @@ impl Flow {
     #[doc(alias = "ATTR_SNAT_PORT")]
     #[must_use]
     pub fn snat(mut self, target: impl Into<NatTarget>) -> Self {
-        self.source_nat = Some(target.into());
+        self.extra.source_nat = Some(target.into());
         self
     }
 
@@ -288,14 +270,14 @@ impl Flow {
     #[doc(alias = "ATTR_DNAT_PORT")]
     #[must_use]
     pub fn dnat(mut self, target: impl Into<NatTarget>) -> Self {
-        self.destination_nat = Some(target.into());
+        self.extra.destination_nat = Some(target.into());
         self
     }
 
     /// Sets how sequence numbers of one direction are shifted.
     #[must_use]
     pub fn seq_adjust(mut self, direction: Direction, adjust: SeqAdjust) -> Self {
-        self.seq_adjust[direction] = Some(adjust);
+        self.extra.seq_adjust[direction] = Some(adjust);
         self
     }
 

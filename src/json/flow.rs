@@ -9,8 +9,8 @@ use super::text::SystemText;
 use super::{is_default, or_default, per_direction, through, zone};
 use crate::direction::{Direction, PerDirection};
 use crate::flow::{
-    Counters, DccpInfo, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy, TcpInfo,
-    Timestamps,
+    Counters, DccpInfo, ExtraParts, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
+    TcpInfo, Timestamps,
 };
 use crate::label::Labels;
 use crate::status::Status;
@@ -94,22 +94,22 @@ impl From<&Flow> for Fields {
             timeout: flow.timeout.map(|timeout| timeout.as_secs()),
             timeout_nanos: flow.timeout.map_or(0, |timeout| timeout.subsec_nanos()),
             mark: flow.mark,
-            mark_mask: flow.mark_mask,
+            mark_mask: flow.extra.mark_mask,
             tcp: info.tcp,
             sctp: info.sctp,
             dccp: info.dccp,
             helper: flow.helper,
             labels: flow.labels,
-            labels_mask: flow.labels_mask,
-            security_context: flow.security_context.clone().map(SystemText),
-            master: flow.master,
+            labels_mask: flow.extra.labels_mask,
+            security_context: flow.extra.security_context.clone().map(SystemText),
+            master: flow.extra.master,
             counters: flow.counters,
             timestamps: flow.timestamps,
             use_count: flow.use_count,
-            seq_adjust: flow.seq_adjust,
+            seq_adjust: flow.extra.seq_adjust,
             synproxy: flow.synproxy,
-            source_nat: flow.source_nat,
-            destination_nat: flow.destination_nat,
+            source_nat: flow.extra.source_nat,
+            destination_nat: flow.extra.destination_nat,
         }
     }
 }
@@ -121,6 +121,15 @@ impl TryFrom<Fields> for Flow {
         let Fields { tcp, sctp, dccp, timeout, timeout_nanos, .. } = fields;
         let none = tcp.is_none() && sctp.is_none() && dccp.is_none();
         let proto_info = if none { None } else { Some(ProtoInfo::try_from(InfoFields { tcp, sctp, dccp })?) };
+        let extra = ExtraParts {
+            mark_mask: fields.mark_mask,
+            labels_mask: fields.labels_mask,
+            security_context: fields.security_context.map(|SystemText(text)| text),
+            master: fields.master,
+            seq_adjust: fields.seq_adjust,
+            source_nat: fields.source_nat,
+            destination_nat: fields.destination_nat,
+        };
         Ok(Self {
             original: fields.original,
             reply: fields.reply,
@@ -129,20 +138,14 @@ impl TryFrom<Fields> for Flow {
             status: fields.status,
             timeout: duration(timeout, timeout_nanos)?,
             mark: fields.mark,
-            mark_mask: fields.mark_mask,
             proto_info,
             helper: fields.helper,
             labels: fields.labels,
-            labels_mask: fields.labels_mask,
-            security_context: fields.security_context.map(|SystemText(text)| text),
-            master: fields.master,
             counters: fields.counters,
             timestamps: fields.timestamps,
             use_count: fields.use_count,
-            seq_adjust: fields.seq_adjust,
             synproxy: fields.synproxy,
-            source_nat: fields.source_nat,
-            destination_nat: fields.destination_nat,
+            extra: extra.into(),
         })
     }
 }

@@ -223,7 +223,7 @@ mod tests {
         type Change = fn(&mut Flow, u8);
         let cases: [(bool, Change); 5] = [
             (true, |flow, n| flow.id = Some(n.into())),
-            (true, |flow, n| flow.security_context = Some(format!("context-{n}").into())),
+            (true, |flow, n| flow.extra.security_context = Some(format!("context-{n}").into())),
             (true, |flow, n| flow.zone = crate::Zone::original_only(n.into())),
             (false, |flow, n| flow.use_count = Some(n.into())),
             (false, |flow, n| flow.counters.reply = Some(crate::Counters { packets: n.into(), bytes: 0 })),

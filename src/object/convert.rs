@@ -67,7 +67,7 @@ fn reported(flow: &Flow) -> Result<Vec<u8>, ObjectError> {
     if let Some(event) = event {
         writer.put(cta::TIMESTAMP_EVENT, &nanoseconds(event, attr::TIMESTAMP_EVENT)?)?;
     }
-    if let Some(context) = &flow.security_context {
+    if let Some(context) = &flow.extra.security_context {
         let mut name = context.as_encoded_bytes().to_vec();
         if name.contains(&0) {
             return Err(ObjectError::invalid("ATTR_SECCTX", "holds a NUL"));
@@ -114,7 +114,7 @@ impl TryFrom<&Conntrack> for Flow {
         {
             return Err(ObjectError::invalid("CTA_TUPLE_REPLY", "does not fit CTA_TUPLE_ORIG"));
         }
-        flow.master = ct.master()?;
+        flow.extra.master = ct.master()?;
         flow.zone = zone(ct)?;
         flow.id = ct.get(attr::ID);
         flow.status = ct.get(attr::STATUS).map(Status::from_bits_retain);
@@ -123,8 +123,8 @@ impl TryFrom<&Conntrack> for Flow {
         flow.proto_info = proto_info(ct, flow.original.protocol());
         flow.helper = ct.get(attr::HELPER_NAME).map(|name| helper(&name)).transpose()?;
         flow.labels = labels(ct, attr::CONNLABELS);
-        flow.labels_mask = labels(ct, attr::CONNLABELS_MASK);
-        flow.security_context = ct.get(attr::SECCTX);
+        flow.extra.labels_mask = labels(ct, attr::CONNLABELS_MASK);
+        flow.extra.security_context = ct.get(attr::SECCTX);
         flow.counters = counters(ct);
         flow.timestamps = Timestamps {
             start: ct.get(attr::TIMESTAMP_START),
@@ -132,13 +132,13 @@ impl TryFrom<&Conntrack> for Flow {
             event: ct.get(attr::TIMESTAMP_EVENT),
         };
         flow.use_count = ct.get(attr::USE);
-        flow.seq_adjust = PerDirection {
+        flow.extra.seq_adjust = PerDirection {
             original: seq_adjust(ct, Direction::Original),
             reply: seq_adjust(ct, Direction::Reply),
         };
         flow.synproxy = synproxy(ct);
-        flow.source_nat = nat(ct, &fill::SOURCE_NAT);
-        flow.destination_nat = nat(ct, &fill::DESTINATION_NAT);
+        flow.extra.source_nat = nat(ct, &fill::SOURCE_NAT);
+        flow.extra.destination_nat = nat(ct, &fill::DESTINATION_NAT);
         Ok(flow)
     }
 }

@@ -14,7 +14,7 @@ use crate::tuple::{Icmp, Layer4, Ports, Tuple};
 
 /// Sets what an object of this flow can hold beside its tuples and its zone.
 pub(crate) fn set_properties(ct: &mut Conntrack, flow: &Flow) -> Result<()> {
-    if let Some(master) = &flow.master {
+    if let Some(master) = &flow.extra.master {
         set_tuple(ct, &MASTER, master)?;
     }
     set_optional(ct, attr::TIMEOUT, flow.timeout_secs()?)?;
@@ -26,9 +26,9 @@ pub(crate) fn set_properties(ct: &mut Conntrack, flow: &Flow) -> Result<()> {
         ct.set(attr::HELPER_NAME, name)?;
     }
     set_labels(ct, attr::CONNLABELS, flow.labels)?;
-    set_labels(ct, attr::CONNLABELS_MASK, flow.labels_mask)?;
-    set_nat(ct, &SOURCE_NAT, flow.source_nat)?;
-    set_nat(ct, &DESTINATION_NAT, flow.destination_nat)?;
+    set_labels(ct, attr::CONNLABELS_MASK, flow.extra.labels_mask)?;
+    set_nat(ct, &SOURCE_NAT, flow.extra.source_nat)?;
+    set_nat(ct, &DESTINATION_NAT, flow.extra.destination_nat)?;
     set_seq_adjust(ct, flow)?;
     set_synproxy(ct, flow)?;
     Ok(())
@@ -246,7 +246,7 @@ pub(crate) const SEQ_ADJUST: PerDirection<[Attr<attr::U32>; 3]> = PerDirection {
 
 fn set_seq_adjust(ct: &mut Conntrack, flow: &Flow) -> Result<(), ObjectError> {
     for direction in [Direction::Original, Direction::Reply] {
-        let Some(adjust) = flow.seq_adjust[direction] else { continue };
+        let Some(adjust) = flow.extra.seq_adjust[direction] else { continue };
         let [pos, before, after] = SEQ_ADJUST[direction];
         ct.set(pos, adjust.correction_pos)?;
         ct.set(before, adjust.offset_before)?;

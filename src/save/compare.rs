@@ -20,17 +20,17 @@ const KEPT: Status = Status::EXPECTED
 /// context, and the timeout.
 pub(super) fn differences(saved: &Flow, found: &Flow) -> Vec<&'static str> {
     // Where NAT is asked for by name, the reply is what comes of it.
-    let asked_for_nat = saved.source_nat.is_some() || saved.destination_nat.is_some();
+    let asked_for_nat = saved.extra.source_nat.is_some() || saved.extra.destination_nat.is_some();
     let status = saved.status.unwrap_or_default() & KEPT;
     let parts = [
         ("reply", asked_for_nat || saved.reply == found.reply),
         ("status", found.status.unwrap_or_default().contains(status)),
-        ("mark", saved.mark_mask.is_some() || kept_or_default(saved.mark, found.mark)),
+        ("mark", saved.extra.mark_mask.is_some() || kept_or_default(saved.mark, found.mark)),
         ("proto_info", saved.proto_info.is_none_or(|info| kept_info(&info, found.proto_info.as_ref()))),
         ("helper", kept(saved.helper, found.helper)),
-        ("labels", saved.labels_mask.is_some() || kept_or_default(saved.labels, found.labels)),
-        ("master", kept(saved.master, found.master)),
-        ("seq_adjust", kept_shifts(&saved.seq_adjust, &found.seq_adjust)),
+        ("labels", saved.extra.labels_mask.is_some() || kept_or_default(saved.labels, found.labels)),
+        ("master", kept(saved.extra.master, found.extra.master)),
+        ("seq_adjust", kept_shifts(&saved.extra.seq_adjust, &found.extra.seq_adjust)),
         ("synproxy", kept_or_default(saved.synproxy, found.synproxy)),
     ];
     parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()

@@ -170,7 +170,7 @@ impl<R: BufRead> Restore<'_, R> {
         let verdicts: Vec<_> = self.handle.create_many(candidates).collect();
         for (Candidate { line, saved, .. }, verdict) in verdicts {
             let verdict = match verdict {
-                Err(error @ Error::NotFound(_)) if saved.master.is_some() => {
+                Err(error @ Error::NotFound(_)) if saved.extra.master.is_some() => {
                     self.waiting.push(Waiting { line, saved, error });
                     continue;
                 }
@@ -215,7 +215,7 @@ impl<R: BufRead> Restore<'_, R> {
     fn within(&self, part: usize) -> usize {
         let mut room = WAITING_BYTES / part;
         let fits = |waiting: &&Waiting| {
-            let context = waiting.saved.security_context.as_ref().map_or(0, |context| context.len());
+            let context = waiting.saved.extra.security_context.as_ref().map_or(0, |context| context.len());
             let left = room.checked_sub(context);
             room = left.unwrap_or(0);
             left.is_some()

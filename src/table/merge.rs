@@ -6,7 +6,7 @@
 //! CPUs at once can send in the wrong order, which shows where the later event has what nothing undoes.
 
 use crate::event::{EntryEvent, EventKind};
-use crate::flow::{Flow, Timestamps};
+use crate::flow::{Extra, ExtraParts, Flow, Timestamps};
 use crate::key::Key;
 use crate::status::Status;
 
@@ -48,19 +48,28 @@ pub(super) fn after(held: &Flow, event: EntryEvent<Flow>) -> (Flow, bool) {
         // No event but the last has these.
         counters: held.counters,
         timestamps: Timestamps { start: held.timestamps.start, ..Timestamps::default() },
-        // It never changes, and comes with the first event only.
-        master: said.master.or(held.master),
         ..said
     };
+    if held.extra != Extra::NONE {
+        flow.extra = extra_after(&held.extra, &flow.extra, complete);
+    }
     if !complete {
         flow.mark = flow.mark.or(held.mark);
         flow.labels = flow.labels.or(held.labels);
         flow.proto_info = flow.proto_info.or(held.proto_info);
-        flow.seq_adjust.original = flow.seq_adjust.original.or(held.seq_adjust.original);
-        flow.seq_adjust.reply = flow.seq_adjust.reply.or(held.seq_adjust.reply);
         flow.synproxy = flow.synproxy.or(held.synproxy);
     }
     (kept(flow), open)
+}
+
+fn extra_after(held: &Extra, said: &Extra, complete: bool) -> Extra {
+    // A master never changes, and comes with the first event only.
+    let mut after = ExtraParts { master: said.master.or(held.master), ..ExtraParts::clone(said) };
+    if !complete {
+        after.seq_adjust.original = said.seq_adjust.original.or(held.seq_adjust.original);
+        after.seq_adjust.reply = said.seq_adjust.reply.or(held.seq_adjust.reply);
+    }
+    after.into()
 }
 
 /// Whether an event was made before what is known already: it lacks what the kernel sets once and for
@@ -93,26 +102,29 @@ pub(super) fn is_alike(one: &Flow, other: &Flow) -> bool {
         status,
         timeout: _,
         mark,
-        mark_mask: _,
         proto_info,
         helper,
         labels,
-        labels_mask: _,
-        security_context,
-        master,
         counters: _,
         timestamps: _,
         use_count: _,
-        seq_adjust,
         synproxy,
+        extra,
+    } = one;
+    let ExtraParts {
+        mark_mask: _,
+        labels_mask: _,
+        security_context,
+        master,
+        seq_adjust,
         source_nat: _,
         destination_nat: _,
-    } = one;
+    } = &**extra;
     (original, reply, zone, id, status, mark)
         == (&other.original, &other.reply, &other.zone, &other.id, &other.status, &other.mark)
         && (proto_info, helper, labels) == (&other.proto_info, &other.helper, &other.labels)
-        && (security_context, master) == (&other.security_context, &other.master)
-        && (seq_adjust, synproxy) == (&other.seq_adjust, &other.synproxy)
+        && (security_context, master) == (&other.extra.security_context, &other.extra.master)
+        && (seq_adjust, synproxy) == (&other.extra.seq_adjust, &other.synproxy)
 }
 
 #[cfg(test)]
@@ -128,7 +140,7 @@ mod tests {
         let mut flow = Flow::new(tuple).tcp_state(TcpState::SynSent).mark(5).master(tuple);
         flow.helper = Some("ftp".parse().expect("a name"));
         flow.labels = Some(Labels::of([1]).expect("a label"));
-        flow.seq_adjust.reply = Some(SeqAdjust::default());
+        flow.extra.seq_adjust.reply = Some(SeqAdjust::default());
         flow.counters.original = Some(Counters::new(1, 2));
         kept(flow)
     }
@@ -160,7 +172,7 @@ mod tests {
     fn what_a_request_left_is_all_there_is() {
         let (flow, open) = after(&held(), event(7, |said| said.use_count = Some(2)));
         let mut expected = kept(held().identity());
-        (expected.master, expected.counters) = (held().master, held().counters);
+        (expected.extra.master, expected.counters) = (held().extra.master, held().counters);
         assert_eq!((flow, open), (expected, false));
     }
 

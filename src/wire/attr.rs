@@ -85,14 +85,27 @@ impl<'a> Attributes<'a> {
     /// All of it as exactly `N` words, to compare with a [layout](super::layout).
     #[inline]
     pub(crate) fn words<const N: usize>(&self) -> Option<[u32; N]> {
-        if self.rest.len() != 4 * N {
-            return None;
+        match self.rest.len() == 4 * N {
+            true => self.next_words(),
+            false => None,
         }
+    }
+
+    /// The next `N` words, which are still to be [passed](Self::pass_words).
+    #[inline]
+    pub(crate) fn next_words<const N: usize>(&self) -> Option<[u32; N]> {
+        let bytes = self.rest.get(..4 * N)?;
         let mut words = [0; N];
-        for (word, bytes) in words.iter_mut().zip(self.rest.chunks_exact(4)) {
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
             *word = u32::from_ne_bytes(*bytes.first_chunk()?);
         }
         Some(words)
+    }
+
+    /// Goes on behind the next `words` words, which must be whole attributes.
+    #[inline]
+    pub(crate) fn pass_words(&mut self, words: usize) {
+        self.rest = self.rest.get(4 * words..).unwrap_or_default();
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn request(kind: u16, flags: u16, family: Family) -> MessageBuf {
 pub(crate) fn flow(request: &mut MessageBuf, flow: &Flow, zones: Zones) -> Result<()> {
     put_tuple(request, cta::TUPLE_ORIG, &flow.original, zones.inside(Direction::Original))?;
     put_tuple(request, cta::TUPLE_REPLY, &flow.reply, zones.inside(Direction::Reply))?;
-    if let Some(master) = &flow.master {
+    if let Some(master) = &flow.extra.master {
         put_tuple(request, cta::TUPLE_MASTER, master, 0)?;
     }
     if let Some(status) = flow.status {
@@ -88,18 +88,18 @@ pub(crate) fn flow(request: &mut MessageBuf, flow: &Flow, zones: Zones) -> Resul
         put_be32(request, cta::MARK, mark)?;
     }
     put_proto_info(request, flow.proto_info)?;
-    put_nat(request, cta::NAT_SRC, flow.source_nat)?;
-    put_nat(request, cta::NAT_DST, flow.destination_nat)?;
-    put_seq_adjust(request, cta::SEQ_ADJ_ORIG, flow.seq_adjust.original)?;
-    put_seq_adjust(request, cta::SEQ_ADJ_REPLY, flow.seq_adjust.reply)?;
+    put_nat(request, cta::NAT_SRC, flow.extra.source_nat)?;
+    put_nat(request, cta::NAT_DST, flow.extra.destination_nat)?;
+    put_seq_adjust(request, cta::SEQ_ADJ_ORIG, flow.extra.seq_adjust.original)?;
+    put_seq_adjust(request, cta::SEQ_ADJ_REPLY, flow.extra.seq_adjust.reply)?;
     if let Some(helper) = &flow.helper {
         request.nested(cta::HELP, |help| help.put_text(nest::HELP_NAME, helper.as_bytes()))?;
     }
     put_zone(request, cta::ZONE, zones.outside())?;
     put_labels(request, cta::LABELS, flow.labels)?;
-    put_labels(request, cta::LABELS_MASK, flow.labels_mask)?;
+    put_labels(request, cta::LABELS_MASK, flow.extra.labels_mask)?;
     put_synproxy(request, flow.synproxy)?;
-    if let Some(mask) = flow.mark_mask {
+    if let Some(mask) = flow.extra.mark_mask {
         put_be32(request, cta::MARK_MASK, mask)?;
     }
     Ok(())

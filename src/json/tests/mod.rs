@@ -40,6 +40,15 @@ fn full_flow() -> Flow {
     let seq = SeqAdjust { correction_pos: 1, offset_before: 2, offset_after: u32::MAX };
     let mut tcp = TcpInfo::new(TcpState::Established);
     tcp.peers = PerDirection { original: peer, reply: peer };
+    let extra = ExtraParts {
+        mark_mask: Some(u32::MAX),
+        labels_mask: Some(Labels::new()),
+        security_context: Some(OsString::from_vec(b"a\"\xfe\\\n".to_vec())),
+        master: Some(Tuple::ping("::1".parse().unwrap(), "::2".parse().unwrap(), 9).unwrap()),
+        seq_adjust: PerDirection { original: Some(seq), reply: Some(seq) },
+        source_nat: Some(NatTarget::AddressAndPort("192.0.2.1:7".parse().unwrap())),
+        destination_nat: Some(NatTarget::Address("2001:db8::1".parse().unwrap())),
+    };
     Flow {
         original: tcp_tuple(),
         reply: tcp_tuple().inverse(),
@@ -48,20 +57,14 @@ fn full_flow() -> Flow {
         status: Some(Status::from_bits_retain(u32::MAX)),
         timeout: Some(Duration::new(u64::MAX, 999_999_999)),
         mark: Some(u32::MAX),
-        mark_mask: Some(u32::MAX),
         proto_info: Some(ProtoInfo::Tcp(tcp)),
         helper: Some(HelperName::from_bytes(b"f\\t\xffp").unwrap()),
         labels: Some(Labels::all()),
-        labels_mask: Some(Labels::new()),
-        security_context: Some(OsString::from_vec(b"a\"\xfe\\\n".to_vec())),
-        master: Some(Tuple::ping("::1".parse().unwrap(), "::2".parse().unwrap(), 9).unwrap()),
         counters: each(Some(Counters::new(u64::MAX, u64::MAX - 1))),
         timestamps: Timestamps { start: time(1), stop: time(u64::MAX), event: time(0) },
         use_count: Some(2),
-        seq_adjust: PerDirection { original: Some(seq), reply: Some(seq) },
         synproxy: Some(SynProxy { isn: 1, its: 2, tsoff: 3 }),
-        source_nat: Some(NatTarget::AddressAndPort("192.0.2.1:7".parse().unwrap())),
-        destination_nat: Some(NatTarget::Address("2001:db8::1".parse().unwrap())),
+        extra: extra.into(),
     }
 }
 
@@ -180,13 +183,13 @@ fn flows_and_events_by_chance_come_back() {
         let mut flow = chance.flow();
         let (family, protocol) = (chance.family(), chance.below(4));
         let master = chance.tuple(family, protocol);
-        flow.master = chance.one(&[None, Some(master)]);
+        flow.extra.master = chance.one(&[None, Some(master)]);
         flow.status = Some(Status::from_bits_retain(chance.below(1 << 32) as u32));
         let counters = Some(Counters::new(chance.below(1 << 50), chance.below(u64::MAX)));
         let direction = chance.one(&[Direction::Original, Direction::Reply]);
         flow.counters[direction] = chance.one(&[None, counters]);
         let seq = SeqAdjust { correction_pos: chance.below(9) as u32, ..SeqAdjust::default() };
-        flow.seq_adjust.reply = chance.one(&[None, Some(seq)]);
+        flow.extra.seq_adjust.reply = chance.one(&[None, Some(seq)]);
         returns(&flow);
         let kind = chance.one(&EventKind::ALL);
         let namespace = chance.one(&[None, Some(-1), Some(3)]);

@@ -150,7 +150,7 @@ fn they_differ_where_the_library_has_no_place() {
     for (family, protocol) in [(V4, ICMP), (V6, TCP)] {
         let [master, _] = tuples(family, protocol, &mut random);
         let message = entry(TCP, vec![nest(cta::TUPLE_MASTER, master)]);
-        let master = ours(&message).unwrap().master.expect("a master");
+        let master = ours(&message).unwrap().extra.master.expect("a master");
         assert_eq!((master.family().number(), master.protocol().number()), (family, protocol));
         assert_eq!(theirs(&message), Err(ObjectError::missing("CTA_TUPLE_MASTER")));
     }
@@ -198,5 +198,5 @@ fn they_differ_in_what_no_kernel_sends() {
     // A part of a master.
     let message = entry(TCP, vec![nest(cta::TUPLE_MASTER, vec![])]);
     assert_eq!(ours(&message), Err(Malformed::new("CTA_TUPLE_IP", "missing")));
-    assert_eq!(theirs(&message).unwrap().master, None);
+    assert_eq!(theirs(&message).unwrap().extra.master, None);
 }

@@ -67,7 +67,9 @@ impl Entry {
         let [original, reply] = tuples;
         let mut nodes = vec![nest(cta::TUPLE_ORIG, original), nest(cta::TUPLE_REPLY, reply)];
         nodes.extend(zones);
-        let parts = parts(family, protocol, random).into_iter().filter(|_| random.below(2) == 0);
+        // All of them as often as not, since the kernel leaves out little.
+        let most = 1 + random.below(2);
+        let parts = parts(family, protocol, random).into_iter().filter(|_| random.below(2) < most);
         nodes.extend(parts.collect::<Vec<_>>());
         Self { family, nodes }
     }
@@ -150,7 +152,9 @@ pub(super) fn icmp(protocol: u8, random: &mut Random) -> [Vec<Node>; 2] {
 
 /// Every other part that an entry of the protocol can have.
 fn parts(family: u8, protocol: u8, random: &mut Random) -> Vec<Node> {
-    let numbers = [cta::STATUS, cta::TIMEOUT, cta::MARK, cta::USE, cta::ID, SECMARK];
+    let of_listing = [cta::STATUS, cta::MARK, cta::ID, cta::USE, cta::TIMEOUT, SECMARK];
+    let of_event = [cta::ID, cta::STATUS, cta::TIMEOUT, cta::MARK, cta::USE, SECMARK];
+    let numbers = [of_listing, of_event][random.below(2)];
     let mut parts = numbers.map(|kind| bytes(kind, &random.bytes(4))).to_vec();
     parts.extend(proto_info(protocol, random));
     for kind in [cta::COUNTERS_ORIG, cta::COUNTERS_REPLY] {

@@ -14,7 +14,8 @@ mod tuple;
 
 use std::time::Duration;
 
-use super::attr::{Attributes, Malformed};
+use super::attr::{Attribute, Attributes, Malformed};
+use super::layout;
 use super::uapi::cta;
 use crate::direction::PerDirection;
 use crate::flow::Flow;
@@ -61,38 +62,83 @@ pub(crate) fn read(message: &[u8], into: &mut Flow) -> Result<()> {
 /// Reads each attribute into its place; those without one are for newer programs.
 #[inline(never)]
 fn read_attributes(attributes: &[u8], flow: &mut Flow) -> Result<()> {
-    let mut tuple_zones = PerDirection::default();
-    for attribute in Attributes::new(attributes) {
+    let mut attributes = Attributes::new(attributes);
+    let mut tuple_zones = tuple::read_both(&mut attributes, flow)?;
+    while let Some(attribute) = attributes.next() {
         let attribute = attribute?;
         match attribute.kind {
             cta::TUPLE_ORIG => {
                 tuple_zones.original = Some(tuple::read(attribute.nested(), &mut flow.original)?)
             }
             cta::TUPLE_REPLY => tuple_zones.reply = Some(tuple::read(attribute.nested(), &mut flow.reply)?),
-            cta::STATUS => flow.status = Some(Status::from_bits_retain(attribute.be32("CTA_STATUS")?)),
+            cta::STATUS => {
+                flow.status = Some(Status::from_bits_retain(attribute.be32("CTA_STATUS")?));
+                numbers_of_listing(&mut attributes, flow);
+            }
             cta::TIMEOUT => flow.timeout = Some(Duration::from_secs(attribute.be32("CTA_TIMEOUT")?.into())),
             cta::MARK => flow.mark = Some(attribute.be32("CTA_MARK")?),
-            cta::ID => flow.id = Some(attribute.be32("CTA_ID")?),
+            cta::ID => {
+                flow.id = Some(attribute.be32("CTA_ID")?);
+                numbers_of_event(&mut attributes, flow);
+            }
             cta::USE => flow.use_count = Some(attribute.be32("CTA_USE")?),
             cta::ZONE => flow.zone = Zone::new(attribute.be16("CTA_ZONE")?),
             cta::PROTOINFO => proto_info::read(attribute.nested(), &mut flow.proto_info)?,
             cta::COUNTERS_ORIG => parts::counters(attribute.nested(), &mut flow.counters.original)?,
             cta::COUNTERS_REPLY => parts::counters(attribute.nested(), &mut flow.counters.reply)?,
-            cta::TIMESTAMP => parts::timestamps(attribute.nested(), &mut flow.timestamps)?,
-            cta::TIMESTAMP_EVENT => {
-                flow.timestamps.event = Some(parts::time(attribute, "CTA_TIMESTAMP_EVENT")?);
-            }
-            cta::HELP => flow.helper = parts::helper(attribute.nested())?,
-            cta::LABELS => flow.labels = Some(parts::labels(attribute)?),
-            cta::SECCTX => flow.security_context = parts::security_context(attribute.nested())?,
-            cta::TUPLE_MASTER => flow.master = Some(tuple(attribute.nested())?),
-            cta::SEQ_ADJ_ORIG => flow.seq_adjust.original = parts::seq_adjust(attribute.nested())?,
-            cta::SEQ_ADJ_REPLY => flow.seq_adjust.reply = parts::seq_adjust(attribute.nested())?,
-            cta::SYNPROXY => flow.synproxy = parts::synproxy(attribute.nested())?,
-            _ => {}
+            _ => read_rare(attribute, flow)?,
         }
     }
     finish(flow, tuple_zones)
+}
+
+/// What not every entry has. It stays out of the way of the rest, which is faster then.
+#[inline(never)]
+fn read_rare(attribute: Attribute<'_>, flow: &mut Flow) -> Result<()> {
+    match attribute.kind {
+        cta::TIMESTAMP => parts::timestamps(attribute.nested(), &mut flow.timestamps)?,
+        cta::TIMESTAMP_EVENT => {
+            flow.timestamps.event = Some(parts::time(attribute, "CTA_TIMESTAMP_EVENT")?);
+        }
+        cta::HELP => flow.helper = parts::helper(attribute.nested())?,
+        cta::LABELS => flow.labels = Some(parts::labels(attribute)?),
+        cta::SECCTX => flow.extra.security_context = parts::security_context(attribute.nested())?,
+        cta::TUPLE_MASTER => flow.extra.master = Some(tuple(attribute.nested())?),
+        cta::SEQ_ADJ_ORIG => flow.extra.seq_adjust.original = parts::seq_adjust(attribute.nested())?,
+        cta::SEQ_ADJ_REPLY => flow.extra.seq_adjust.reply = parts::seq_adjust(attribute.nested())?,
+        cta::SYNPROXY => flow.synproxy = parts::synproxy(attribute.nested())?,
+        _ => {}
+    }
+    Ok(())
+}
+
+const STATUS: u32 = layout::header(cta::STATUS, 4);
+const MARK: u32 = layout::header(cta::MARK, 4);
+const ID: u32 = layout::header(cta::ID, 4);
+const USE: u32 = layout::header(cta::USE, 4);
+const TIMEOUT: u32 = layout::header(cta::TIMEOUT, 4);
+
+/// Reads the numbers that follow the status in a listing (`ctnetlink_dump_info`), if nothing stands
+/// between them.
+#[inline]
+fn numbers_of_listing(attributes: &mut Attributes<'_>, flow: &mut Flow) {
+    if let Some([MARK, mark, ID, id, USE, use_count, TIMEOUT, timeout]) = attributes.next_words() {
+        flow.mark = Some(u32::from_be(mark));
+        flow.id = Some(u32::from_be(id));
+        flow.use_count = Some(u32::from_be(use_count));
+        flow.timeout = Some(Duration::from_secs(u32::from_be(timeout).into()));
+        attributes.pass_words(8);
+    }
+}
+
+/// Reads the numbers that follow the id in an event (`ctnetlink_conntrack_event`).
+#[inline]
+fn numbers_of_event(attributes: &mut Attributes<'_>, flow: &mut Flow) {
+    if let Some([STATUS, status, TIMEOUT, timeout]) = attributes.next_words() {
+        flow.status = Some(Status::from_bits_retain(u32::from_be(status)));
+        flow.timeout = Some(Duration::from_secs(u32::from_be(timeout).into()));
+        attributes.pass_words(4);
+    }
 }
 
 /// What can only be said when everything was read. The zones are those inside the tuples, if these
@@ -100,7 +146,7 @@ fn read_attributes(attributes: &[u8], flow: &mut Flow) -> Result<()> {
 fn finish(flow: &mut Flow, tuple_zones: PerDirection<Option<Option<u16>>>) -> Result<()> {
     let original = tuple_zones.original.ok_or(Malformed::new("CTA_TUPLE_ORIG", "missing"))?;
     let reply = tuple_zones.reply.ok_or(Malformed::new("CTA_TUPLE_REPLY", "missing"))?;
-    if flow.original.family() != flow.reply.family() || flow.original.protocol() != flow.reply.protocol() {
+    if !flow.original.is_alike(&flow.reply) {
         return Err(Malformed::new("CTA_TUPLE_REPLY", "does not fit CTA_TUPLE_ORIG"));
     }
     // The kernel names a zone once: for both directions or inside the tuple of one.

@@ -110,16 +110,23 @@ pub(super) fn synproxy(nest: Attributes<'_>) -> Result<Option<SynProxy>> {
 }
 
 /// Numbers that go together: `None` when there is none of them, 0 for a single one that is missing.
-fn numbers<const N: usize>(
-    nest: Attributes<'_>,
-    kinds: [u16; N],
-    what: &'static str,
-) -> Result<Option<[u32; N]>> {
+/// The kernel sends all of them in this order.
+fn numbers(nest: Attributes<'_>, kinds: [u16; 3], what: &'static str) -> Result<Option<[u32; 3]>> {
+    match nest.words() {
+        Some([h0, n0, h1, n1, h2, n2]) if [h0, h1, h2] == kinds.map(|kind| layout::header(kind, 4)) => {
+            Ok(Some([n0, n1, n2].map(u32::from_be)))
+        }
+        _ => walk_numbers(nest, kinds, what),
+    }
+}
+
+#[inline(never)]
+fn walk_numbers(nest: Attributes<'_>, kinds: [u16; 3], what: &'static str) -> Result<Option<[u32; 3]>> {
     let mut numbers = None;
     for attribute in nest {
         let attribute = attribute?;
         if let Some(at) = kinds.iter().position(|kind| *kind == attribute.kind) {
-            numbers.get_or_insert([0; N])[at] = attribute.be32(what)?;
+            numbers.get_or_insert([0; 3])[at] = attribute.be32(what)?;
         }
     }
     Ok(numbers)

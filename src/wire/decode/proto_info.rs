@@ -9,6 +9,7 @@ use crate::wire::layout;
 use crate::wire::uapi::protoinfo;
 
 const TCP: u32 = layout::nest(protoinfo::TCP, 40);
+const TCP_STATE_ONLY: u32 = layout::nest(protoinfo::TCP, 8);
 const STATE: u32 = layout::header(protoinfo::TCP_STATE, 1);
 const SCALE_ORIG: u32 = layout::header(protoinfo::TCP_WSCALE_ORIGINAL, 1);
 const SCALE_REPLY: u32 = layout::header(protoinfo::TCP_WSCALE_REPLY, 1);
@@ -25,7 +26,11 @@ pub(super) fn read(nest: Attributes<'_>, into: &mut Option<ProtoInfo>) -> Result
         *into = Some(ProtoInfo::Tcp(TcpInfo { state, peers }));
         return Ok(());
     }
-    *into = walk(nest)?;
+    *into = match nest.words() {
+        // All that is known at the end of a connection.
+        Some([TCP_STATE_ONLY, STATE, state]) => Some(ProtoInfo::Tcp(TcpInfo::new(layout::u8(state).into()))),
+        _ => walk(nest)?,
+    };
     Ok(())
 }
 

@@ -53,6 +53,34 @@ fn decoded(parts: impl IntoIterator<Item = Vec<u8>>) -> Flow {
     flow_attributes(&bytes).unwrap_or_else(|malformed| panic!("{malformed}"))
 }
 
+/// A layout that matches nothing would go unnoticed: a walk reads the same, only slower.
+#[test]
+fn what_the_kernel_always_lays_out_alike_needs_no_walk() {
+    let mut flow = unread();
+    let is_read = |parts: &[Vec<u8>], read: &mut dyn FnMut(&mut Attributes<'_>)| {
+        let bytes = parts.concat();
+        let mut attributes = Attributes::new(&bytes);
+        read(&mut attributes);
+        attributes.next().is_none()
+    };
+    assert!(is_read(&tcp_tuples(), &mut |both| {
+        super::tuple::read_both(both, &mut flow).expect("tuples");
+    }));
+    let number = |kind, number: u32| put(kind, &number.to_be_bytes());
+    let of_listing = [number(cta::MARK, 1), number(cta::ID, 2), number(cta::USE, 3), number(cta::TIMEOUT, 4)];
+    assert!(is_read(&of_listing, &mut |numbers| numbers_of_listing(numbers, &mut flow)));
+    let seconds = |secs| Some(Duration::from_secs(secs));
+    assert_eq!((flow.mark, flow.id, flow.use_count, flow.timeout), (Some(1), Some(2), Some(3), seconds(4)));
+    let of_event = [number(cta::STATUS, 5), number(cta::TIMEOUT, 6)];
+    assert!(is_read(&of_event, &mut |numbers| numbers_of_event(numbers, &mut flow)));
+    assert_eq!((flow.status, flow.timeout), (Some(Status::from_bits_retain(5)), seconds(6)));
+    // What is in another order, or cut, is left to the walk.
+    for other in [&of_listing[1..], &[number(cta::TIMEOUT, 6), number(cta::STATUS, 5)]] {
+        assert!(!is_read(other, &mut |numbers| numbers_of_listing(numbers, &mut flow)));
+        assert!(!is_read(other, &mut |numbers| numbers_of_event(numbers, &mut flow)));
+    }
+}
+
 #[test]
 fn an_offloaded_flow_has_neither_timeout_nor_state() {
     let status = Status::SEEN_REPLY | Status::ASSURED | Status::CONFIRMED | Status::OFFLOAD;
@@ -102,7 +130,7 @@ fn a_security_context_may_have_blanks_and_be_as_long_as_a_page() {
     value.push(0);
     let context = put_nest(cta::SECCTX, &[put(nest::SECCTX_NAME, &value)]);
     let flow = decoded(tcp_tuples().into_iter().chain([context, put(cta::MARK, &7u32.to_be_bytes())]));
-    assert_eq!(flow.security_context, Some(long.into()));
+    assert_eq!(flow.extra.security_context, Some(long.into()));
     assert_eq!((flow.mark, flow.zone), (Some(7), Zone::DEFAULT));
 }
 
@@ -111,7 +139,7 @@ fn bytes_that_are_not_utf8_are_kept() {
     let context = put_nest(cta::SECCTX, &[put(nest::SECCTX_NAME, b"\xff\xfe \x80\0")]);
     let helper = put_nest(cta::HELP, &[put(nest::HELP_NAME, b"ft\xff\0")]);
     let flow = decoded(tcp_tuples().into_iter().chain([context, helper]));
-    assert_eq!(flow.security_context, Some(OsString::from_vec(b"\xff\xfe \x80".to_vec())));
+    assert_eq!(flow.extra.security_context, Some(OsString::from_vec(b"\xff\xfe \x80".to_vec())));
     assert_eq!(flow.helper.map(|helper| helper.as_bytes().to_vec()), Some(b"ft\xff".to_vec()));
 }
 

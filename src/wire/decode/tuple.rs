@@ -3,12 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Malformed, Result};
+use crate::direction::PerDirection;
+use crate::flow::Flow;
 use crate::proto::Protocol;
 use crate::tuple::{Icmp, Layer4, Ports, Tuple};
 use crate::wire::attr::Attributes;
 use crate::wire::layout;
-use crate::wire::uapi::tuple;
+use crate::wire::uapi::{cta, tuple};
 
+const ORIG: u32 = layout::nest(cta::TUPLE_ORIG, 48);
+const REPLY: u32 = layout::nest(cta::TUPLE_REPLY, 48);
 const V4: u32 = layout::nest(tuple::IP, 16);
 const V4_SRC: u32 = layout::header(tuple::IP_V4_SRC, 4);
 const V4_DST: u32 = layout::header(tuple::IP_V4_DST, 4);
@@ -27,23 +31,70 @@ pub(crate) fn tuple(nest: Attributes<'_>) -> Result<Tuple> {
     Ok(tuple)
 }
 
+/// The zones that hold for one direction alone, for each of the tuples that was read.
+pub(super) type Zones = PerDirection<Option<Option<u16>>>;
+
+/// How many words an attribute with such a tuple has.
+const PLAIN_V4: usize = 13;
+
+/// Reads both tuples, with which an entry begins, where they are of IPv4 with ports.
+#[inline]
+pub(super) fn read_both(attributes: &mut Attributes<'_>, into: &mut Flow) -> Result<Zones> {
+    let both = attributes.next_words().and_then(|words: [u32; 2 * PLAIN_V4]| {
+        let (original, reply) = (words.first_chunk::<PLAIN_V4>()?, words.last_chunk::<PLAIN_V4>()?);
+        match (original, reply) {
+            ([ORIG, original @ ..], [REPLY, reply @ ..]) => Some((plain_v4(*original)?, plain_v4(*reply)?)),
+            _ => None,
+        }
+    });
+    let Some((original, reply)) = both else { return Ok(Zones::default()) };
+    into.original = original.tuple()?;
+    into.reply = reply.tuple()?;
+    attributes.pass_words(2 * PLAIN_V4);
+    Ok(Zones { original: Some(None), reply: Some(None) })
+}
+
 /// Reads a tuple into its place, and returns the zone that holds for its direction alone.
-///
-/// The layouts are what the kernel's `ctnetlink_dump_tuples` makes of a tuple with ports, without a
-/// zone.
 pub(super) fn read(nest: Attributes<'_>, into: &mut Tuple) -> Result<Option<u16>> {
-    if let Some([V4, V4_SRC, src, V4_DST, dst, L4, NUM, num, SPORT, sport, DPORT, dport]) = nest.words() {
-        *into = with_ports(v4(src), v4(dst), num, [sport, dport])?;
-        return Ok(None);
+    match nest.words().and_then(plain_v4).or_else(|| nest.words().and_then(plain_v6)) {
+        Some(plain) => *into = plain.tuple()?,
+        None => return walk(nest, into),
     }
-    if let Some(
-        [V6, V6_SRC, s0, s1, s2, s3, V6_DST, d0, d1, d2, d3, L4, NUM, num, SPORT, sport, DPORT, dport],
-    ) = nest.words()
-    {
-        *into = with_ports(v6([s0, s1, s2, s3]), v6([d0, d1, d2, d3]), num, [sport, dport])?;
-        return Ok(None);
+    Ok(None)
+}
+
+/// The values of a tuple with ports, without a zone. The layouts are what the kernel's
+/// `ctnetlink_dump_tuples` makes of one.
+struct Plain {
+    src: IpAddr,
+    dst: IpAddr,
+    num: u32,
+    ports: [u32; 2],
+}
+
+#[inline]
+fn plain_v4(words: [u32; 12]) -> Option<Plain> {
+    let [V4, V4_SRC, src, V4_DST, dst, L4, NUM, num, SPORT, sport, DPORT, dport] = words else { return None };
+    Some(Plain { src: v4(src), dst: v4(dst), num, ports: [sport, dport] })
+}
+
+#[inline]
+fn plain_v6(words: [u32; 18]) -> Option<Plain> {
+    let [V6, V6_SRC, s0, s1, s2, s3, V6_DST, d0, d1, d2, d3, L4, NUM, num, SPORT, sport, DPORT, dport] =
+        words
+    else {
+        return None;
+    };
+    Some(Plain { src: v6([s0, s1, s2, s3]), dst: v6([d0, d1, d2, d3]), num, ports: [sport, dport] })
+}
+
+impl Plain {
+    #[inline]
+    fn tuple(self) -> Result<Tuple> {
+        let [src, dst] = self.ports.map(layout::be16);
+        let layer4 = complete(Protocol::new(layout::u8(self.num)), Some(Ports { src, dst }), None)?;
+        consistent(self.src, self.dst, layer4)
     }
-    walk(nest, into)
 }
 
 fn v4(word: u32) -> IpAddr {
@@ -54,14 +105,6 @@ fn v6(words: [u32; 4]) -> IpAddr {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(words.map(u32::to_ne_bytes).as_flattened());
     Ipv6Addr::from(bytes).into()
-}
-
-#[inline]
-fn with_ports(src: IpAddr, dst: IpAddr, num: u32, ports: [u32; 2]) -> Result<Tuple> {
-    let [src_port, dst_port] = ports.map(layout::be16);
-    let layer4 =
-        complete(Protocol::new(layout::u8(num)), Some(Ports { src: src_port, dst: dst_port }), None)?;
-    consistent(src, dst, layer4)
 }
 
 fn consistent(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Result<Tuple> {

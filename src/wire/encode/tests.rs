@@ -129,17 +129,17 @@ impl Chance {
         flow.status = self.some(|chance| Status::from_bits_retain(chance.u32()));
         flow.timeout = self.some(|chance| Duration::from_secs(chance.u32().into()));
         flow.mark = self.some(Self::u32);
-        flow.mark_mask = self.some(Self::u32);
+        flow.extra.mark_mask = self.some(Self::u32);
         flow.proto_info = self.some(|chance| chance.proto_info(protocol)).flatten();
         flow.helper = self
             .some(|chance| HelperName::new(chance.one(&["ftp", "a", "fifteen-letters"])).expect("a name"));
         flow.labels = self.some(Self::labels);
         // A mask alone is refused before anything is written.
-        flow.labels_mask = flow.labels.and_then(|_| self.some(Self::labels));
-        flow.master = self.some(|chance| chance.tuple(family, other));
-        flow.source_nat = self.some(|chance| chance.nat(family, protocol));
-        flow.destination_nat = self.some(|chance| chance.nat(family, protocol));
-        flow.seq_adjust =
+        flow.extra.labels_mask = flow.labels.and_then(|_| self.some(Self::labels));
+        flow.extra.master = self.some(|chance| chance.tuple(family, other));
+        flow.extra.source_nat = self.some(|chance| chance.nat(family, protocol));
+        flow.extra.destination_nat = self.some(|chance| chance.nat(family, protocol));
+        flow.extra.seq_adjust =
             PerDirection { original: self.some(Self::seq_adjust), reply: self.some(Self::seq_adjust) };
         flow.synproxy =
             self.some(|chance| SynProxy { isn: chance.u32(), its: chance.u32(), tsoff: chance.u32() });
@@ -169,12 +169,12 @@ fn built_by_the_library(of: &Flow, zones: Zones) -> Result<MessageBuf> {
     set_zones(&mut ct, zones)?;
     fill::set_properties(&mut ct, of)?;
     ct.append_to(&mut request)?;
-    if let Some(mask) = of.mark_mask {
+    if let Some(mask) = of.extra.mark_mask {
         request.put(cta::MARK_MASK, &mask.to_be_bytes())?;
     }
     encode_expect::put_icmp(&mut request, cta::TUPLE_ORIG, &of.original)?;
     encode_expect::put_icmp(&mut request, cta::TUPLE_REPLY, &of.reply)?;
-    if let Some(master) = &of.master {
+    if let Some(master) = &of.extra.master {
         encode_expect::put_icmp(&mut request, cta::TUPLE_MASTER, master)?;
     }
     Ok(request)
