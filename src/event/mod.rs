@@ -77,18 +77,22 @@ pub struct Events {
     failed: bool,
 }
 
-/// What came of looking for the next item.
+/// What a message, or the wait for one, came to.
+#[derive(Debug, PartialEq)]
 enum Step {
-    /// The search is over. There is an item, or no message came in time, or none ever comes.
-    Done,
-    /// A message that is no item: of another kind, or left out by a selector.
+    /// An event of a flow.
+    Flow,
+    /// Another item.
+    Other(Box<Result<Event>>),
+    /// No item: a message of another kind, or an event that a selector leaves out.
     Unwanted,
+    /// No message came in time, or none ever comes.
+    Nothing,
 }
 
 /// One item of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "nearly all events are of flows; a box for each costs more")]
 pub enum Event {
     /// A flow was created, changed or destroyed.
     Flow(EntryEvent<Flow>),
@@ -194,58 +198,54 @@ impl Events {
     }
 
     fn wait(&mut self, wait: Wait) -> Option<Result<Event>> {
-        let mut item = None;
         let mut left = None;
-        while let Step::Unwanted = self.step(wait, &mut item) {
+        loop {
+            let mut change = unread();
+            match self.step(wait, &mut change) {
+                Step::Flow => return Some(Ok(Event::Flow(change))),
+                Step::Other(item) => return Some(*item),
+                Step::Nothing => return None,
+                Step::Unwanted => {}
+            }
             // When it is time, what is queued is looked through, and nothing that comes meanwhile.
             if wait.is_over() {
                 let left = left.get_or_insert_with(|| self.monitor.most_queued());
                 *left = left.checked_sub(1)?;
             }
         }
-        item
     }
 
-    /// Takes one message. An item is made where it is returned from: it is half a kilobyte.
+    /// Takes one message. An event of a flow is read to where it is returned from.
     #[inline]
-    fn step(&mut self, wait: Wait, item: &mut Option<Result<Event>>) -> Step {
-        *item = None;
+    fn step(&mut self, wait: Wait, change: &mut EntryEvent<Flow>) -> Step {
         if self.failed {
-            return Step::Done;
+            return Step::Nothing;
         }
         let failure = || Failure::new(Operation::Listen, Object::Events);
-        match self.monitor.next(wait) {
-            Ok(Notice::Overrun { lost }) => {
-                self.overruns += 1;
-                *item = Some(Ok(Event::Overrun { lost }));
-            }
+        let item = match self.monitor.next(wait) {
             Ok(Notice::Message(message)) => {
-                match read(&message, self.monitor.bytes(message.range.clone()), item) {
-                    Ok(()) if self.is_wanted(item) => {}
-                    Ok(()) => {
-                        *item = None;
-                        return Step::Unwanted;
-                    }
-                    Err(malformed) => *item = Some(Err(Error::Malformed { failure: failure(), malformed })),
+                match read(&message, self.monitor.bytes(message.range.clone()), change) {
+                    Ok(Step::Flow) if !self.is_wanted(change) => return Step::Unwanted,
+                    Ok(step) => return step,
+                    Err(malformed) => Err(Error::Malformed { failure: failure(), malformed }),
                 }
             }
-            Err(Fault::TimedOut) => {}
+            Ok(Notice::Overrun { lost }) => {
+                self.overruns += 1;
+                Ok(Event::Overrun { lost })
+            }
+            Err(Fault::TimedOut) => return Step::Nothing,
             Err(fault) => {
                 self.failed = matches!(fault, Fault::Io(_));
-                *item = Some(Err(fault.during(failure())));
+                Err(fault.during(failure()))
             }
-        }
-        Step::Done
+        };
+        Step::Other(Box::new(item))
     }
 
-    /// Whether there is an item, and it is not certain that it concerns somebody else's flow.
-    fn is_wanted(&self, item: &Option<Result<Event>>) -> bool {
-        match item {
-            Some(Ok(Event::Flow(change))) => {
-                self.selectors.iter().all(|set| set.matches_event(change) != Some(false))
-            }
-            item => item.is_some(),
-        }
+    /// Whether it is not certain that an event concerns somebody else's flow.
+    fn is_wanted(&self, change: &EntryEvent<Flow>) -> bool {
+        self.selectors.iter().all(|set| set.matches_event(change) != Some(false))
     }
 
     /// How often the receive buffer was full: the number of [`Event::Overrun`] items so far.
@@ -291,25 +291,29 @@ impl Events {
     }
 }
 
+/// The place for an event of a flow to be read to.
+fn unread() -> EntryEvent<Flow> {
+    EntryEvent { kind: EventKind::New, entry: decode::unread(), port_id: 0, namespace: None }
+}
+
 /// Reads the event in a message; there is none in one of a kind that this version does not know.
 #[inline]
-fn read(message: &Message, bytes: &[u8], item: &mut Option<Result<Event>>) -> Result<(), Malformed> {
-    let Some(kind) = EventKind::of(message.kind, message.flags) else { return Ok(()) };
+fn read(message: &Message, bytes: &[u8], change: &mut EntryEvent<Flow>) -> Result<Step, Malformed> {
+    let Some(kind) = EventKind::of(message.kind, message.flags) else { return Ok(Step::Unwanted) };
     let (port_id, namespace) = (message.port, message.namespace);
     match message.kind & 0xff00 {
         uapi::SUBSYS_CTNETLINK => {
-            let blank = EntryEvent { kind, entry: decode::unread(), port_id, namespace };
-            if let Ok(Event::Flow(change)) = item.insert(Ok(Event::Flow(blank))) {
-                decode::read(bytes, &mut change.entry)?;
-            }
+            (change.kind, change.port_id, change.namespace) = (kind, port_id, namespace);
+            decode::read(bytes, &mut change.entry)?;
+            Ok(Step::Flow)
         }
         uapi::SUBSYS_CTNETLINK_EXP => {
             let entry = decode_expect::expectation(bytes)?;
-            *item = Some(Ok(Event::Expectation(EntryEvent { kind, entry, port_id, namespace })));
+            let event = Event::Expectation(EntryEvent { kind, entry, port_id, namespace });
+            Ok(Step::Other(Box::new(Ok(event))))
         }
-        _ => {}
+        _ => Ok(Step::Unwanted),
     }
-    Ok(())
 }
 
 impl Iterator for Events {
@@ -355,16 +359,13 @@ mod tests {
     #[test]
     fn messages_are_events_malformed_or_of_no_concern() {
         let headers = [0; 20];
-        let event = |message: &Message, bytes: &[u8]| {
-            let mut item = None;
-            read(message, bytes, &mut item).map(|()| item)
-        };
+        let event = |message: &Message, bytes: &[u8]| read(message, bytes, &mut unread());
         let malformed = event(&message(uapi::CT_NEW, 0), &headers).expect_err("no tuple");
         assert_eq!(malformed.to_string(), "malformed CTA_TUPLE_ORIG: missing");
         assert!(event(&message(uapi::CT_DELETE, 0), &headers[..19]).is_err());
         // Statistics of connection tracking, and something of nftables.
         for unknown in [uapi::CT_GET_STATS, 10 << 8] {
-            assert_eq!(event(&message(unknown, 0), &headers), Ok(None));
+            assert_eq!(event(&message(unknown, 0), &headers), Ok(Step::Unwanted));
         }
     }
 }

@@ -10,7 +10,7 @@ use futures_core::stream::FusedStream;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Event, Events, Step};
+use super::{Event, Events, Step, unread};
 use crate::error::{Error, Failure, Object, Operation, Result};
 use crate::wire::wait::Wait;
 
@@ -132,14 +132,15 @@ impl EventStream {
                     return Poll::Ready(Some(Err(failed(error))));
                 }
             };
-            let mut item = None;
-            match guard.get_inner_mut().events.step(Wait::No, &mut item) {
-                // Everything that was queued when the socket became readable has been seen.
-                Step::Done if item.is_none() => guard.clear_ready(),
-                Step::Done => {
+            let mut change = unread();
+            match guard.get_inner_mut().events.step(Wait::No, &mut change) {
+                Step::Flow => return Poll::Ready(Some(Ok(Event::Flow(change)))),
+                Step::Other(item) => {
                     self.ended = self.get_ref().failed;
-                    return Poll::Ready(item);
+                    return Poll::Ready(Some(*item));
                 }
+                // Everything that was queued when the socket became readable has been seen.
+                Step::Nothing => guard.clear_ready(),
                 Step::Unwanted if left > 0 => left -= 1,
                 Step::Unwanted => {
                     cx.waker().wake_by_ref();

@@ -25,15 +25,16 @@ pub(super) fn events(flows: u32) -> Result<Done> {
     listen(flows, |expected| {
         let (mut seen, mut lost) = (0, 0);
         while seen + lost < expected {
-            match events.next().transpose()? {
-                Some(Event::Flow(event)) => {
-                    black_box(&event);
+            match &events.next() {
+                Some(Ok(Event::Flow(event))) => {
+                    black_box(event);
                     seen += 1;
                 }
-                Some(Event::Overrun { lost: Some(more) }) => lost += u64::from(more),
+                Some(Ok(Event::Overrun { lost: Some(more) })) => lost += u64::from(*more),
                 // What does not come cannot be waited for.
-                Some(Event::Overrun { lost: None }) | None => break,
-                Some(_) => {}
+                Some(Ok(Event::Overrun { lost: None })) | None => break,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error.clone().into()),
             }
         }
         Ok(seen)

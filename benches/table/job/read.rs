@@ -24,7 +24,10 @@ pub(super) fn dump(zone: Option<u16>) -> Result<Done> {
     };
     let mut entries = 0;
     for flow in dump.entries()? {
-        black_box(&flow?);
+        match &flow {
+            Ok(flow) => black_box(flow),
+            Err(error) => return Err(error.clone().into()),
+        };
         entries += 1;
     }
     watch.stop(entries)
