@@ -6,9 +6,11 @@ mod listen;
 
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{all, flow, numbered, sysctl, udp};
+use common::{all, flow, numbered, raw, sysctl, udp};
 use listen::{changes, next_flow, queued};
 use netfilter_conntrack::{
     EntryEvent, Error, Event, EventKind, Events, Flow, Groups, Handle, InputError, Operation, ProtoInfo,
@@ -155,7 +157,7 @@ fn nothing_is_out_of_place_when_events_come_faster_than_they_are_read() {
     const FLOWS: u32 = 30_000;
     let mut handle = require_kernel!();
     let mut events = Events::builder().receive_buffer(8 << 10).open().expect("events");
-    let writer = std::thread::spawn(move || {
+    let writer = thread::spawn(move || {
         for number in 0..FLOWS {
             handle.create(&numbered(number)).expect("created");
         }
@@ -192,8 +194,8 @@ fn waiting_has_a_deadline_and_not_waiting_returns_at_once() {
     assert_eq!(events.next_before(start + Duration::from_millis(100)), None);
     assert!(start.elapsed() >= Duration::from_millis(100));
 
-    let thread = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(50));
+    let thread = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
         handle.create(&numbered(1)).expect("created");
     });
     let event = events.next().expect("endless").expect("an event");
@@ -218,10 +220,10 @@ fn a_wait_for_ever_ends_with_an_event_only() {
     for (number, flags) in [(1, 0), (2, libc::O_NONBLOCK)] {
         // SAFETY: the descriptor is open, and no pointers are passed.
         assert_eq!(unsafe { libc::fcntl(events.as_fd().as_raw_fd(), libc::F_SETFL, flags) }, 0);
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..5 {
-                    std::thread::sleep(Duration::from_millis(10));
+                    thread::sleep(Duration::from_millis(10));
                     // SAFETY: the reader lives as long as this scope.
                     assert_eq!(unsafe { libc::pthread_kill(reader, libc::SIGUSR1) }, 0);
                 }
@@ -310,6 +312,40 @@ fn messages_of_other_senders_are_passed_over() {
     handle.create(&numbered(1)).expect("created");
     assert_eq!(next_flow(&mut events).entry.original, numbered(1).original);
     assert_eq!(queued(&mut events), []);
+}
+
+/// A socket that listens gets what anybody with `CAP_NET_ADMIN` sends to a group, whatever it is
+/// connected to (`nfnetlink.h`: group 3 is of flows that end), and nothing but the address of the sender tells.
+#[test]
+fn what_others_send_to_a_group_is_passed_over() {
+    let mut handle = require_kernel!();
+    let mut events = Events::builder().open().expect("events");
+    let other = Events::builder().open().expect("events");
+    raw::multicast(raw::open().as_fd(), 3, &listen::forged_event()).expect("sent");
+    assert_eq!(raw::receive(other.as_fd()), Some(listen::forged_event()));
+    handle.create(&numbered(1)).expect("created");
+    assert_eq!(next_flow(&mut events).kind, EventKind::New);
+    assert_eq!(queued(&mut events), []);
+}
+
+#[test]
+fn a_flood_of_others_does_not_keep_a_wait_longer_than_its_time() {
+    let _handle = require_kernel!();
+    let mut events = Events::builder().open().expect("events");
+    let (stop, to, flooder) = (AtomicBool::new(false), common::port(&events), raw::open());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                let _ = raw::send(flooder.as_fd(), to, &listen::forged_event()); // it may be full
+            }
+        });
+        for _ in 0..5 {
+            let begin = Instant::now();
+            assert_eq!(events.next_before(begin + Duration::from_millis(20)), None);
+            assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        }
+        stop.store(true, Relaxed);
+    });
 }
 
 /// In the default mode the ends of flows are lost with everything else. In the reliable mode each

@@ -3,50 +3,19 @@
 mod common;
 
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use common::numbered;
+use common::{numbered, port, raw};
 use netfilter_conntrack::object::{Session, Subscription, attr};
 use netfilter_conntrack::{Error, EventKind};
-
-fn address(port: u32) -> libc::sockaddr_nl {
-    // SAFETY: a plain C struct, for which all zeroes is valid.
-    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
-    address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
-    address.nl_pid = port;
-    address
-}
 
 /// Sends to somebody else's socket a message on which the C library's parser ends the process: a
 /// new entry whose timeout has one byte.
 fn intrude(victim: &impl AsFd) {
-    let mut to = address(0);
-    let mut len = size_of_val(&to) as libc::socklen_t;
-    // SAFETY: both pointers are to live locals, and the length is that of the address.
-    let rc = unsafe { libc::getsockname(victim.as_fd().as_raw_fd(), (&raw mut to).cast(), &raw mut len) };
-    assert_eq!(rc, 0);
-    let mut message = [0u8; 28];
-    message[..6].copy_from_slice(&[28, 0, 0, 0, 0, 1]);
-    message[16] = libc::AF_INET as u8;
-    message[20..25].copy_from_slice(&[5, 0, 7, 0, 1]);
-    // SAFETY: no pointers are passed.
-    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 12) };
-    assert!(fd >= 0);
-    // SAFETY: the descriptor is open and nothing else owns it.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: the message and the address are live and of the lengths given.
-    let sent = unsafe {
-        libc::sendto(
-            fd.as_raw_fd(),
-            message.as_ptr().cast(),
-            message.len(),
-            0,
-            (&raw const to).cast(),
-            size_of_val(&to) as libc::socklen_t,
-        )
-    };
-    assert_eq!(sent, 28, "{}", std::io::Error::last_os_error());
+    let timeout = raw::attribute(7, &[1]);
+    let message = raw::request(raw::CT_NEW, 0, 0, libc::AF_INET as u8, 0, &timeout);
+    raw::send(raw::open().as_fd(), port(victim), &message).expect("sent");
 }
 
 #[test]

@@ -21,9 +21,9 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A connection to the kernel's connection tracking.
 ///
-/// Every request gets its own sequence number, and only messages that carry it, come from the
-/// kernel and are addressed to this socket are taken for its answer. What else arrives (late
-/// answers, other senders) is passed over.
+/// Every request gets its own sequence number, and only messages that carry it and are addressed to this
+/// socket, to which nobody but the kernel can send, are taken for its answer. What else arrives (late
+/// answers) is passed over.
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: Socket,

@@ -47,7 +47,7 @@ pub(crate) struct Message {
 impl Monitor {
     /// Opens a socket in the network namespace of the calling thread. It listens to nothing yet.
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { socket: Socket::open()?, inbox: Inbox::new(), overrun: None, lost: 0 })
+        Ok(Self { socket: Socket::open_to_listen()?, inbox: Inbox::new(), overrun: None, lost: 0 })
     }
 
     /// The socket, to set it up.

@@ -41,13 +41,24 @@ pub(super) struct Memory {
 pub(crate) struct Socket {
     fd: OwnedFd,
     port: u32,
+    /// Whether nobody but the kernel can send to it.
+    is_connected: bool,
     /// Whether datagrams can come with the id of another namespace.
     hears_other_namespaces: bool,
 }
 
 impl Socket {
-    /// Opens a socket in the network namespace of the calling thread.
+    /// Opens a socket for requests in the network namespace of the calling thread. The kernel refuses
+    /// what others send to it.
     pub(super) fn open() -> io::Result<Self> {
+        let mut socket = Self::open_to_listen()?;
+        socket.connect()?;
+        Ok(socket)
+    }
+
+    /// Opens a socket for multicast messages in the network namespace of the calling thread. Others
+    /// than the kernel can send to it, if they have `CAP_NET_ADMIN`.
+    pub(super) fn open_to_listen() -> io::Result<Self> {
         // SAFETY: socket(2) takes no pointers.
         let fd = unsafe {
             libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_NETFILTER)
@@ -55,7 +66,7 @@ impl Socket {
         check(fd)?;
         // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let mut socket = Self { fd, port: 0, hears_other_namespaces: false };
+        let mut socket = Self { fd, port: 0, is_connected: false, hears_other_namespaces: false };
         socket.bind()?;
         // Kernels before 4.12 do not know these; they only make errors more telling.
         let _ = socket.set_option(libc::SOL_NETLINK, libc::NETLINK_EXT_ACK, 1);
@@ -77,12 +88,39 @@ impl Socket {
         Ok(())
     }
 
+    /// Makes the kernel refuse what others send to this socket (`netlink_getsockbyportid`), for which
+    /// they get `ECONNREFUSED`. It cannot keep out multicast messages.
+    ///
+    /// Neither side gives addresses any more, which saves 100 ns a request.
+    fn connect(&mut self) -> io::Result<()> {
+        let address = kernel_address();
+        let len = size_of_val(&address) as libc::socklen_t;
+        // SAFETY: the pointer and length are those of a live sockaddr_nl; connect(2) only reads it.
+        check(unsafe { libc::connect(self.fd.as_raw_fd(), (&raw const address).cast(), len) })?;
+        self.is_connected = true;
+        self.forget_what_came()
+    }
+
+    /// Empties the queue of a socket that was just connected. What is in it is not the kernel's, which
+    /// was asked for nothing yet, and nothing can follow.
+    fn forget_what_came(&self) -> io::Result<()> {
+        loop {
+            match self.receive(&mut [], Wait::No) {
+                Ok(_) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Closes this socket and puts another in its place, under the same descriptor number.
     pub(super) fn become_other(&mut self, other: Self) -> io::Result<()> {
         // SAFETY: both descriptors are open and owned here, and no pointers are passed. The number
         // that is owned stays open, since the call closes and duplicates in one step.
         check(unsafe { libc::dup3(other.fd.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) })?;
         self.port = other.port;
+        self.is_connected = other.is_connected;
         self.hears_other_namespaces = other.hears_other_namespaces;
         Ok(())
     }
@@ -161,23 +199,11 @@ impl Socket {
         bytes.unwrap_or(u32::MAX) / SMALLEST + 1
     }
 
-    /// Sends one datagram to the kernel, whole.
+    /// Sends one datagram to the kernel, whole; a socket for requests goes nowhere else.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        let address = kernel_address();
         loop {
-            // SAFETY: the buffer is live and of the given length, the address is a live sockaddr_nl
-            // of the given size; sendto(2) only reads both.
-            let sent = unsafe {
-                libc::sendto(
-                    self.fd.as_raw_fd(),
-                    bytes.as_ptr().cast(),
-                    bytes.len(),
-                    0,
-                    (&raw const address).cast(),
-                    size_of_val(&address) as libc::socklen_t,
-                )
-            };
-            match check(sent) {
+            // SAFETY: the buffer is live and of the given length; send(2) only reads it.
+            match check(unsafe { libc::send(self.fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) }) {
                 Ok(sent) if sent as usize == bytes.len() => return Ok(()),
                 Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -201,15 +227,28 @@ impl Socket {
     }
 
     fn receive_once(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
-        match self.hears_other_namespaces {
-            true => self.receive_with_namespace(buffer, flags),
-            false => self.receive_plain(buffer, flags),
+        match self {
+            Self { is_connected: true, .. } => self.receive_answer(buffer, flags),
+            Self { hears_other_namespaces: true, .. } => self.receive_with_namespace(buffer, flags),
+            _ => self.receive_with_sender(buffer, flags),
         }
+    }
+
+    /// Where only the kernel can send.
+    fn receive_answer(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
+        // The length is to be the datagram's, whatever fits into the buffer.
+        let flags = flags | libc::MSG_TRUNC;
+        // SAFETY: the buffer is live and of the given length, which recv(2) does not write past.
+        let len = check(unsafe {
+            libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags)
+        })? as usize;
+        let truncated = len > buffer.len();
+        Ok(Datagram { len: len.min(buffer.len()), from_kernel: true, truncated, namespace: None })
     }
 
     /// Without control data: the kernel takes 100 to 180 ns less for it, a tenth of what
     /// an event costs.
-    fn receive_plain(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
+    fn receive_with_sender(&self, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Datagram> {
         let mut sender = kernel_address();
         let mut sender_len = size_of_val(&sender) as libc::socklen_t;
         // SAFETY: the buffer and the sender's address are live, each with its own size, which

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::common::{port, raw};
 use netfilter_conntrack::{EntryEvent, Event, EventKind, Events, Flow};
 
 /// How long to wait for an event that must come.
@@ -96,30 +97,7 @@ pub fn forged_event() -> Vec<u8> {
 
 /// Sends bytes from a netlink socket of our own to that of the stream.
 pub fn send_to(events: &Events, bytes: &[u8]) {
-    // SAFETY: socket(2) takes no pointers.
-    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER) };
-    assert!(fd >= 0);
-    // SAFETY: the descriptor is open and owned by nobody else.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: a plain C struct, for which all zeroes is valid.
-    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
-    let mut len = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: live locals; at most `len` bytes are written.
-    let named =
-        unsafe { libc::getsockname(events.as_fd().as_raw_fd(), (&raw mut address).cast(), &raw mut len) };
-    assert_eq!(named, 0);
-    // SAFETY: a live buffer and a live address, each with its length.
-    let sent = unsafe {
-        libc::sendto(
-            socket.as_raw_fd(),
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            0,
-            (&raw const address).cast(),
-            len,
-        )
-    };
-    assert_eq!(sent, bytes.len() as isize, "{}", std::io::Error::last_os_error());
+    raw::send(raw::open().as_fd(), port(events), bytes).expect("sent");
 }
 
 /// Takes all capabilities from the test's thread, for good.

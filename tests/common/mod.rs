@@ -211,12 +211,12 @@ pub fn track() {
          add rule inet tracking in ct state new counter");
 }
 
-/// The netlink address of a handle's socket, which a new socket has another of.
-pub fn port(handle: &Handle) -> u32 {
+/// The netlink address of a socket, which a new socket has another of.
+pub fn port(socket: &impl AsFd) -> u32 {
     // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid.
     let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
     let mut len = size_of_val(&address) as libc::socklen_t;
-    let fd = handle.as_fd().as_raw_fd();
+    let fd = socket.as_fd().as_raw_fd();
     // SAFETY: both pointers are to live locals; getsockname(2) writes at most `len` bytes.
     let result = unsafe { libc::getsockname(fd, (&raw mut address).cast(), &raw mut len) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());

@@ -55,10 +55,19 @@ pub fn udp_tuple(kind: u16, src: ([u8; 4], u16), dst: ([u8; 4], u16)) -> Vec<u8>
 
 /// Sends to a netlink address, 0 being the kernel, from any netlink socket.
 pub fn send(fd: BorrowedFd<'_>, to: u32, bytes: &[u8]) -> io::Result<()> {
+    send_to(fd, to, 0, bytes)
+}
+
+/// Sends to every listener of a multicast group, and to the kernel.
+pub fn multicast(fd: BorrowedFd<'_>, group: u32, bytes: &[u8]) -> io::Result<()> {
+    send_to(fd, 0, 1 << (group - 1), bytes)
+}
+
+fn send_to(fd: BorrowedFd<'_>, to: u32, groups: u32, bytes: &[u8]) -> io::Result<()> {
     // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid.
     let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
     address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
-    address.nl_pid = to;
+    (address.nl_pid, address.nl_groups) = (to, groups);
     let (data, len) = (bytes.as_ptr().cast(), bytes.len());
     let size = size_of_val(&address) as libc::socklen_t;
     let flags = libc::MSG_DONTWAIT;

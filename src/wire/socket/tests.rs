@@ -12,8 +12,8 @@ fn a_datagram_that_does_not_fit_is_known() {
     request[4..6].copy_from_slice(&[0xfe; 2]);
     request[6..8].copy_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
     let mut socket = Socket::open().expect("a socket");
-    for hears_other_namespaces in [false, true] {
-        socket.hears_other_namespaces = hears_other_namespaces;
+    for (is_connected, hears_other_namespaces) in [(true, false), (false, false), (false, true)] {
+        (socket.is_connected, socket.hears_other_namespaces) = (is_connected, hears_other_namespaces);
         for (room, len, truncated) in [(64, 36, false), (36, 36, false), (35, 35, true)] {
             socket.send(&request).expect("sent");
             let answer = socket.receive(&mut vec![0; room], Wait::No).expect("an answer");
@@ -23,6 +23,43 @@ fn a_datagram_that_does_not_fit_is_known() {
         let nothing = socket.receive(&mut [0; 64], Wait::No).map(|datagram| datagram.len);
         assert_eq!(nothing.map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
     }
+}
+
+/// Somebody who is quick may have sent something before the kernel was told to refuse it.
+#[test]
+fn what_came_before_nobody_else_could_send_is_forgotten() {
+    if !crate::netns::own_namespace() {
+        return;
+    }
+    let mut socket = Socket::open_to_listen().expect("a socket");
+    let mut intruder = Socket::open_to_listen().expect("a socket");
+    let intrude = |intruder: &Socket| {
+        let mut to = kernel_address();
+        to.nl_pid = socket.port;
+        let (len, bytes) = (size_of_val(&to) as libc::socklen_t, [7; 64]);
+        // SAFETY: the bytes and the address are live and of the given lengths; both are only read.
+        let sent = unsafe {
+            let to = (&raw const to).cast();
+            libc::sendto(
+                intruder.fd.as_raw_fd(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                libc::MSG_DONTWAIT,
+                to,
+                len,
+            )
+        };
+        check(sent)
+    };
+    let mut sent = 0;
+    while intrude(&intruder).is_ok() {
+        sent += 1;
+    }
+    assert!(sent > 10, "as many as the queue takes");
+    intruder.connect().expect("connected");
+    socket.connect().expect("connected");
+    let nothing = socket.receive(&mut [0; 64], Wait::No).map(|datagram| datagram.len);
+    assert_eq!(nothing.map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
 }
 
 #[test]
