@@ -81,14 +81,14 @@ impl Goal {
         let (reached, of) = match self.measure {
             Measure::Time(peer) => {
                 let other = report.find(peer)?;
-                by_cpu = Some(row.cpu() / other.cpu());
-                (row.clock() / other.clock(), format!("time of `{peer}`"))
+                by_cpu = Some(row.cpu_of(other));
+                (row.clock_of(other), format!("time of `{peer}`"))
             }
-            Measure::Cpu(peer) => (row.cpu() / report.find(peer)?.cpu(), format!("CPU time of `{peer}`")),
+            Measure::Cpu(peer) => (row.cpu_of(report.find(peer)?), format!("CPU time of `{peer}`")),
             Measure::Rate(peer) => {
                 let other = report.find(peer)?;
-                by_cpu = Some(other.cpu() / row.cpu());
-                (other.clock() / row.clock(), format!("rate of `{peer}`"))
+                by_cpu = Some(other.cpu_of(row));
+                (other.clock_of(row), format!("rate of `{peer}`"))
             }
             Measure::Peak => (row.peak_mib(), "MiB at most".to_owned()),
             Measure::AboveIdle => {

@@ -116,19 +116,24 @@ fn bench(options: &Options) -> Result<()> {
 }
 
 /// Runs each job in turn, so many times; each time in another order, so that no job always has the same
-/// one before it.
+/// one before it. Jobs of one kind, which are compared, stay close together: the machine is not as fast
+/// at one time as at another.
 fn take_turns(rows: &[Row], runs: usize, report: &mut Report) -> Result<()> {
     for row in rows {
         report.expect(row);
     }
-    let mut order: Vec<&Row> = rows.iter().collect();
+    let mut kinds: Vec<Vec<&Row>> =
+        rows.chunk_by(|one, other| one.kind() == other.kind()).map(|kind| kind.iter().collect()).collect();
     let mut shuffler = Shuffler::default();
     for run in 0..runs {
         eprintln!("  run {} of {runs}", run + 1);
-        shuffler.shuffle(&mut order);
-        for row in &order {
-            if let Some(sample) = run::measure(row)? {
-                report.add(row, sample);
+        shuffler.shuffle(&mut kinds);
+        for kind in &mut kinds {
+            shuffler.shuffle(kind);
+            for row in kind {
+                if let Some(sample) = run::measure(row)? {
+                    report.add(row, sample);
+                }
             }
         }
     }

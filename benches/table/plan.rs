@@ -42,6 +42,13 @@ pub(crate) struct Row {
     pub(crate) after: Option<String>,
 }
 
+impl Row {
+    /// What the job does, whoever does it.
+    pub(crate) fn kind(&self) -> &str {
+        self.name.split(':').next().unwrap_or(self.name)
+    }
+}
+
 pub(crate) enum Program {
     /// A command that prints its own numbers.
     Reporting(Vec<String>),

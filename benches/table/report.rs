@@ -37,6 +37,23 @@ impl Measured {
         median(&self.per_entry(|sample| sample.cpu_nanos))
     }
 
+    /// The time as a part of another row's: the median of what it was in each round, in which both came
+    /// close after one another.
+    pub(crate) fn clock_of(&self, other: &Self) -> f64 {
+        self.part_of(other, |sample| sample.nanos)
+    }
+
+    /// The same, of the CPU.
+    pub(crate) fn cpu_of(&self, other: &Self) -> f64 {
+        self.part_of(other, |sample| sample.cpu_nanos)
+    }
+
+    fn part_of(&self, other: &Self, value: fn(&Sample) -> u64) -> f64 {
+        let value = |sample: &Sample| value(sample) as f64 / sample.entries.max(1) as f64;
+        let rounds = self.samples.iter().zip(&other.samples);
+        median(&sorted(rounds.map(|(own, others)| value(own) / value(others))))
+    }
+
     pub(crate) fn peak_mib(&self) -> f64 {
         median(&sorted(self.samples.iter().map(|sample| sample.peak_kib as f64 / 1024.0)))
     }

@@ -103,20 +103,16 @@ impl<'h> Dump<'h> {
             let words = "the kernel would reset counters of entries that the filter leaves out";
             return Err(Error::Unsupported(failure().with_message(Some(words))));
         }
-        if selectors.iter().any(SelectorSet::is_nothing) {
-            return Ok(Entries {
-                handle,
-                filter,
-                selectors,
-                listing: Listing::over(),
-                then: None,
-                interrupted: None,
-            });
-        }
-        let kind = if reset { uapi::CT_GET_CTRZERO } else { uapi::CT_GET };
-        let (family, then) = filter.parts();
-        let listing = Listing::start(&mut handle.link, &mut request(kind, &filter, family)?, &failure)?;
-        Ok(Entries { handle, filter, selectors, listing, then, interrupted: None })
+        let wants_all = selectors.is_empty() && filter.is_empty();
+        let (family, mut then) = filter.parts();
+        let listing = if selectors.iter().any(SelectorSet::is_nothing) {
+            then = None;
+            Listing::over()
+        } else {
+            let kind = if reset { uapi::CT_GET_CTRZERO } else { uapi::CT_GET };
+            Listing::start(&mut handle.link, &mut request(kind, &filter, family)?, &failure)?
+        };
+        Ok(Entries { handle, filter, selectors, wants_all, listing, then, interrupted: None })
     }
 }
 
@@ -146,6 +142,8 @@ pub struct Entries<'h> {
     handle: &'h mut Handle,
     filter: Filter,
     selectors: Vec<SelectorSet>,
+    /// Whether there is neither filter nor selector.
+    wants_all: bool,
     listing: Listing,
     /// The family to list after this one.
     then: Option<Family>,
@@ -204,7 +202,7 @@ impl Entries<'_> {
     }
 
     fn is_wanted(&self, flow: &Flow) -> bool {
-        self.filter.matches(flow) && self.selectors.iter().all(|set| set.matches(flow))
+        self.wants_all || self.filter.matches(flow) && self.selectors.iter().all(|set| set.matches(flow))
     }
 }
 

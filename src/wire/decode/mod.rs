@@ -86,6 +86,7 @@ fn read_attributes(attributes: &[u8], flow: &mut Flow) -> Result<()> {
             cta::PROTOINFO => proto_info::read(attribute.nested(), &mut flow.proto_info)?,
             cta::COUNTERS_ORIG => parts::counters(attribute.nested(), &mut flow.counters.original)?,
             cta::COUNTERS_REPLY => parts::counters(attribute.nested(), &mut flow.counters.reply)?,
+            cta::SYNPROXY => parts::synproxy(attribute.nested(), &mut flow.synproxy)?,
             _ => read_rare(attribute, flow)?,
         }
     }
@@ -106,7 +107,6 @@ fn read_rare(attribute: Attribute<'_>, flow: &mut Flow) -> Result<()> {
         cta::TUPLE_MASTER => flow.extra.master = Some(tuple(attribute.nested())?),
         cta::SEQ_ADJ_ORIG => flow.extra.seq_adjust.original = parts::seq_adjust(attribute.nested())?,
         cta::SEQ_ADJ_REPLY => flow.extra.seq_adjust.reply = parts::seq_adjust(attribute.nested())?,
-        cta::SYNPROXY => flow.synproxy = parts::synproxy(attribute.nested())?,
         _ => {}
     }
     Ok(())

@@ -14,6 +14,10 @@ use crate::wire::uapi::nest;
 const PACKETS: u32 = layout::header(nest::COUNTERS_PACKETS, 8);
 const BYTES: u32 = layout::header(nest::COUNTERS_BYTES, 8);
 
+const ISN: u32 = layout::header(nest::SYNPROXY_ISN, 4);
+const ITS: u32 = layout::header(nest::SYNPROXY_ITS, 4);
+const TSOFF: u32 = layout::header(nest::SYNPROXY_TSOFF, 4);
+
 /// Reads counters into their place. The layout is that of `dump_counters`, on machines that read
 /// 64 bits from anywhere; on others the kernel puts padding before them.
 pub(super) fn counters(nest: Attributes<'_>, into: &mut Option<Counters>) -> Result<()> {
@@ -104,29 +108,32 @@ pub(super) fn seq_adjust(nest: Attributes<'_>) -> Result<Option<SeqAdjust>> {
     }))
 }
 
-pub(super) fn synproxy(nest: Attributes<'_>) -> Result<Option<SynProxy>> {
-    let kinds = [nest::SYNPROXY_ISN, nest::SYNPROXY_ITS, nest::SYNPROXY_TSOFF];
-    Ok(numbers(nest, kinds, "CTA_SYNPROXY")?.map(|[isn, its, tsoff]| SynProxy { isn, its, tsoff }))
+/// Reads it into its place. Every flow that a request has made has one; the layout is that of
+/// `ctnetlink_dump_ct_synproxy`.
+pub(super) fn synproxy(nest: Attributes<'_>, into: &mut Option<SynProxy>) -> Result<()> {
+    let numbers = match nest.words() {
+        Some([ISN, isn, ITS, its, TSOFF, tsoff]) => Some([isn, its, tsoff].map(u32::from_be)),
+        _ => {
+            let kinds = [nest::SYNPROXY_ISN, nest::SYNPROXY_ITS, nest::SYNPROXY_TSOFF];
+            numbers(nest, kinds, "CTA_SYNPROXY")?
+        }
+    };
+    *into = numbers.map(|[isn, its, tsoff]| SynProxy { isn, its, tsoff });
+    Ok(())
 }
 
 /// Numbers that go together: `None` when there is none of them, 0 for a single one that is missing.
-/// The kernel sends all of them in this order.
-fn numbers(nest: Attributes<'_>, kinds: [u16; 3], what: &'static str) -> Result<Option<[u32; 3]>> {
-    match nest.words() {
-        Some([h0, n0, h1, n1, h2, n2]) if [h0, h1, h2] == kinds.map(|kind| layout::header(kind, 4)) => {
-            Ok(Some([n0, n1, n2].map(u32::from_be)))
-        }
-        _ => walk_numbers(nest, kinds, what),
-    }
-}
-
 #[inline(never)]
-fn walk_numbers(nest: Attributes<'_>, kinds: [u16; 3], what: &'static str) -> Result<Option<[u32; 3]>> {
+fn numbers<const N: usize>(
+    nest: Attributes<'_>,
+    kinds: [u16; N],
+    what: &'static str,
+) -> Result<Option<[u32; N]>> {
     let mut numbers = None;
     for attribute in nest {
         let attribute = attribute?;
         if let Some(at) = kinds.iter().position(|kind| *kind == attribute.kind) {
-            numbers.get_or_insert([0; 3])[at] = attribute.be32(what)?;
+            numbers.get_or_insert([0; N])[at] = attribute.be32(what)?;
         }
     }
     Ok(numbers)
