@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::raw::{self, ACKNOWLEDGED, CT_DELETE, CT_GET, CT_GET_STATS, CT_NEW, DONE, REQUEST};
-use common::rights::without_namespaces;
+use common::rights::{without_namespaces, without_rights};
 use common::{all, flow, not_found, numbered, own_namespace, port, udp};
 use netfilter_conntrack::{Error, Flow, Handle};
 
@@ -119,6 +119,20 @@ fn a_new_socket_keeps_others_out_as_well() {
     assert_ne!(port(&handle), old);
     let sent = raw::send(raw::open().as_fd(), port(&handle), &[0; 16]);
     assert_eq!(sent.map_err(|error| error.raw_os_error()), Err(Some(libc::ECONNREFUSED)));
+}
+
+/// A program may raise its rights for each call only. That a socket was replaced while it had none must
+/// not matter later.
+#[test]
+fn what_a_caller_may_do_counts_and_not_what_the_opener_of_the_socket_may() {
+    let mut handle = require_kernel!();
+    (0..1000).for_each(|number| handle.create(&numbered(number)).expect("created"));
+    let old = port(&handle);
+    drop(handle.dump().entries().expect("entries").next());
+    let refused = without_rights(|| handle.get(numbered(1)));
+    assert!(matches!(refused, Err(Error::PermissionDenied(_))), "{refused:?}");
+    assert_ne!(port(&handle), old, "replaced without rights");
+    assert!(handle.get(numbered(1)).is_ok());
 }
 
 /// Runs `work` while no answer reaches the handle.

@@ -7,9 +7,9 @@
 //!
 //! Everything runs in network namespaces of its own, each job as a process of its own, and the jobs
 //! take turns, so that what the machine does meanwhile hits all of them alike. Printed are medians,
-//! their ratios to the peers beside the targets, and the peak memory of each process. A job that
-//! comes to another number of entries than it should ends the program with an error, after the
-//! report.
+//! ratios to the peers (medians too, of the ratios of each round) beside the targets, and the peak memory
+//! of each process. A job that comes to another number of entries than it should ends the program with an
+//! error, after the report.
 
 mod flows;
 mod goal;

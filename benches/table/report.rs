@@ -37,8 +37,8 @@ impl Measured {
         median(&self.per_entry(|sample| sample.cpu_nanos))
     }
 
-    /// The time as a part of another row's: the median of what it was in each round, in which both came
-    /// close after one another.
+    /// The time as a part of another row's: the median of what it was in each round, in which jobs of one
+    /// kind come close after one another.
     pub(crate) fn clock_of(&self, other: &Self) -> f64 {
         self.part_of(other, |sample| sample.nanos)
     }

@@ -50,10 +50,13 @@ impl Flow {
             _ => self.original.inverse(),
         };
         let extra = ExtraParts {
+            mark_mask: self.extra.mark_mask,
+            labels_mask: self.extra.labels_mask,
+            security_context: None,
+            master: self.extra.master,
+            seq_adjust: self.extra.seq_adjust,
             source_nat,
             destination_nat,
-            security_context: None,
-            ..ExtraParts::clone(&self.extra)
         };
         Self {
             zone: self.zone,

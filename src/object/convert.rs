@@ -9,8 +9,8 @@ use super::{Conntrack, MessageBuf, ObjectError};
 use crate::direction::{Direction, PerDirection};
 use crate::error::{Error, Result};
 use crate::flow::{
-    Counters, DccpInfo, Flow, HelperName, NatTarget, ProtoInfo, Purpose, SctpInfo, SeqAdjust, SynProxy,
-    TcpInfo, TcpPeer, Timestamps,
+    Counters, DccpInfo, Extra, ExtraParts, Flow, HelperName, NatTarget, ProtoInfo, Purpose, SctpInfo,
+    SeqAdjust, SynProxy, TcpInfo, TcpPeer, Timestamps,
 };
 use crate::label::Labels;
 use crate::proto::Protocol;
@@ -114,7 +114,7 @@ impl TryFrom<&Conntrack> for Flow {
         {
             return Err(ObjectError::invalid("CTA_TUPLE_REPLY", "does not fit CTA_TUPLE_ORIG"));
         }
-        flow.extra.master = ct.master()?;
+        let master = ct.master()?;
         flow.zone = zone(ct)?;
         flow.id = ct.get(attr::ID);
         flow.status = ct.get(attr::STATUS).map(Status::from_bits_retain);
@@ -123,8 +123,6 @@ impl TryFrom<&Conntrack> for Flow {
         flow.proto_info = proto_info(ct, flow.original.protocol());
         flow.helper = ct.get(attr::HELPER_NAME).map(|name| helper(&name)).transpose()?;
         flow.labels = labels(ct, attr::CONNLABELS);
-        flow.extra.labels_mask = labels(ct, attr::CONNLABELS_MASK);
-        flow.extra.security_context = ct.get(attr::SECCTX);
         flow.counters = counters(ct);
         flow.timestamps = Timestamps {
             start: ct.get(attr::TIMESTAMP_START),
@@ -132,13 +130,17 @@ impl TryFrom<&Conntrack> for Flow {
             event: ct.get(attr::TIMESTAMP_EVENT),
         };
         flow.use_count = ct.get(attr::USE);
-        flow.extra.seq_adjust = PerDirection {
-            original: seq_adjust(ct, Direction::Original),
-            reply: seq_adjust(ct, Direction::Reply),
-        };
         flow.synproxy = synproxy(ct);
-        flow.extra.source_nat = nat(ct, &fill::SOURCE_NAT);
-        flow.extra.destination_nat = nat(ct, &fill::DESTINATION_NAT);
+        let shift = |direction| seq_adjust(ct, direction);
+        flow.extra = Extra::from(ExtraParts {
+            mark_mask: None,
+            labels_mask: labels(ct, attr::CONNLABELS_MASK),
+            security_context: ct.get(attr::SECCTX),
+            master,
+            seq_adjust: PerDirection { original: shift(Direction::Original), reply: shift(Direction::Reply) },
+            source_nat: nat(ct, &fill::SOURCE_NAT),
+            destination_nat: nat(ct, &fill::DESTINATION_NAT),
+        });
         Ok(flow)
     }
 }

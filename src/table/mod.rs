@@ -300,7 +300,7 @@ impl Table {
     }
 
     /// How many bytes of memory the flows and their indexes take, room for flows to come included; not
-    /// what the few flows have elsewhere that have a security context.
+    /// what the few flows have elsewhere that have [extra parts](crate::Flow#structfield.extra).
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.keeper.mirror.store.bytes()

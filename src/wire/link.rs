@@ -1,5 +1,6 @@
 //! Requests and answers: which message answers which request, and what it says.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,7 +28,7 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: Socket,
-    /// The last sequence number used.
+    /// The last sequence number used. It begins where nobody can guess.
     seq: u32,
     /// How long the kernel may be silent while an answer is due.
     patience: Duration,
@@ -96,7 +97,7 @@ impl Link {
     fn over(socket: Socket, patience: Duration, receive_buffer: Option<usize>) -> Self {
         Self {
             socket,
-            seq: 0,
+            seq: RandomState::new().hash_one(()) as u32,
             patience,
             receive_buffer,
             unfinished: None,
