@@ -65,8 +65,8 @@ pub use event::EventStream;
 pub use event::{EntryEvent, Event, EventKind, Events, EventsBuilder, Groups};
 pub use expectation::{Expectation, ExpectationFlags, ExpectationKey, ExpectationNat, SourceMask};
 pub use flow::{
-    Counters, DccpInfo, DccpRole, Extra, ExtraParts, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo,
-    SeqAdjust, SynProxy, TcpInfo, TcpPeer, Timestamps,
+    Counters, DccpInfo, DccpRole, Flow, FlowExtra, FlowExtraParts, HelperName, NatTarget, ProtoInfo,
+    SctpInfo, SeqAdjust, SynProxy, TcpInfo, TcpPeer, Timestamps,
 };
 pub use handle::{
     Change, Counts, CpuExpectationStatistics, CpuStatistics, Dump, Entries, ExpectationDump,

@@ -9,7 +9,7 @@ bitflags::bitflags! {
     #[doc(alias = "ATTR_STATUS")]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub struct Status: u32 {
-        /// It was expected by a helper: it belongs to a [master](crate::Flow::master) flow. Cannot be changed.
+        /// It was expected by a helper: it belongs to a [master](crate::FlowExtraParts#structfield.master) flow. Cannot be changed.
         const EXPECTED = 1 << 0;
         /// Packets were seen in both directions. Can be set, not cleared.
         const SEEN_REPLY = 1 << 1;

@@ -221,8 +221,9 @@ impl Tuple {
         (Family::of(&src) == Family::of(&dst)).then_some(Self { src, dst, layer4 })
     }
 
-    /// Whether both are of the same family and protocol.
-    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+    /// Whether both are of the same family and protocol. Nearly always the variants decide, which takes
+    /// less time than asking both for their protocol.
+    pub(crate) fn is_of_same_kind(&self, other: &Self) -> bool {
         let kinds = [self, other].map(|tuple| discriminant(&tuple.layer4));
         let is_other = matches!(self.layer4, Layer4::Other(_));
         let protocols = kinds[0] == kinds[1] && !is_other || self.protocol() == other.protocol();

@@ -6,11 +6,10 @@ mod listen;
 
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{all, flow, numbered, raw, sysctl, udp};
+use common::{all, flow, numbered, sysctl, udp};
 use listen::{changes, next_flow, queued};
 use netfilter_conntrack::{
     EntryEvent, Error, Event, EventKind, Events, Flow, Groups, Handle, InputError, Operation, ProtoInfo,
@@ -294,58 +293,6 @@ fn reading_until_none_leaves_nothing_behind() {
         assert_eq!(changes(&mut events), created);
         assert!(!listen::readable(&events, 0) && !epoll.is_told(0));
     }
-}
-
-/// `nfct_catch` hangs on a foreign message, or takes it for the kernel's.
-#[test]
-fn messages_of_other_senders_are_passed_over() {
-    let mut handle = require_kernel!();
-    let mut events = Events::builder().open().expect("events");
-    let forged = listen::forged_event();
-    for _ in 0..100 {
-        listen::send_to(&events, &forged);
-    }
-    assert_eq!(events.next_before(Instant::now() + Duration::from_millis(20)), None);
-    for _ in 0..10 {
-        listen::send_to(&events, &forged);
-    }
-    handle.create(&numbered(1)).expect("created");
-    assert_eq!(next_flow(&mut events).entry.original, numbered(1).original);
-    assert_eq!(queued(&mut events), []);
-}
-
-/// A socket that listens gets what anybody with `CAP_NET_ADMIN` sends to a group, whatever it is
-/// connected to (`nfnetlink.h`: group 3 is of flows that end), and nothing but the address of the sender tells.
-#[test]
-fn what_others_send_to_a_group_is_passed_over() {
-    let mut handle = require_kernel!();
-    let mut events = Events::builder().open().expect("events");
-    let other = Events::builder().open().expect("events");
-    raw::multicast(raw::open().as_fd(), 3, &listen::forged_event()).expect("sent");
-    assert_eq!(raw::receive(other.as_fd()), Some(listen::forged_event()));
-    handle.create(&numbered(1)).expect("created");
-    assert_eq!(next_flow(&mut events).kind, EventKind::New);
-    assert_eq!(queued(&mut events), []);
-}
-
-#[test]
-fn a_flood_of_others_does_not_keep_a_wait_longer_than_its_time() {
-    let _handle = require_kernel!();
-    let mut events = Events::builder().open().expect("events");
-    let (stop, to, flooder) = (AtomicBool::new(false), common::port(&events), raw::open());
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Relaxed) {
-                let _ = raw::send(flooder.as_fd(), to, &listen::forged_event()); // it may be full
-            }
-        });
-        for _ in 0..5 {
-            let begin = Instant::now();
-            assert_eq!(events.next_before(begin + Duration::from_millis(20)), None);
-            assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
-        }
-        stop.store(true, Relaxed);
-    });
 }
 
 /// In the default mode the ends of flows are lost with everything else. In the reliable mode each

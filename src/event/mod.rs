@@ -55,6 +55,8 @@ use crate::wire::{decode, decode_expect, uapi};
 /// - An update that packets caused has what changed, one that a request caused all that a request can
 ///   change; [`EventsBuilder::matching`] has a list. Counters, start and stop times come with the destruction of a flow, where the namespace
 ///   keeps them (`net.netfilter.nf_conntrack_acct`, `nf_conntrack_timestamp`).
+/// - What other programs with `CAP_NET_ADMIN` send to the socket or to its groups is no event, and is
+///   passed over.
 /// - With `net.netfilter.nf_conntrack_events` at 2, the default, a flow that began while nobody
 ///   listened, in any network namespace of the machine, sends no event ever, not even when it is
 ///   destroyed. With 1 every flow sends events, with 0 none does.
@@ -80,9 +82,9 @@ pub struct Events {
 /// What a message, or the wait for one, came to.
 #[derive(Debug, PartialEq)]
 enum Step {
-    /// An event of a flow.
+    /// An event of a flow, in the place that was given for it.
     Flow,
-    /// Another item.
+    /// Another item. They are rare, and in a box the rest stays small.
     Other(Box<Result<Event>>),
     /// No item: a message of another kind, or an event that a selector leaves out.
     Unwanted,

@@ -37,7 +37,7 @@ bitflags::bitflags! {
 /// A connection that is expected: what a helper such as `ftp` read in its master's payload.
 ///
 /// When the first packet of a flow fits an expectation, the flow is
-/// [`EXPECTED`](crate::Status::EXPECTED), gets the [master](crate::Flow::master) that the
+/// [`EXPECTED`](crate::Status::EXPECTED), gets the [master](crate::FlowExtraParts#structfield.master) that the
 /// expectation has, and a firewall sees it as *related*. The expectation is removed then, unless it
 /// is [permanent](ExpectationFlags::PERMANENT).
 ///

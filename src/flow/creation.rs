@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{ExtraParts, Flow, NatTarget, ProtoInfo, SctpInfo};
+use super::{Flow, FlowExtraParts, NatTarget, ProtoInfo, SctpInfo};
 use crate::proto::Protocol;
 use crate::status::Status;
 use crate::tuple::Tuple;
@@ -21,14 +21,14 @@ impl Flow {
     ///
     /// As it was read it would become an entry whose packets are not translated, or be refused with
     /// [`Error::Busy`](crate::Error::Busy). Here the NAT that the reply tuple shows is
-    /// [asked for](ExtraParts::source_nat); status bits that cannot be given are left out, as are the id and
+    /// [asked for](FlowExtraParts#structfield.source_nat); status bits that cannot be given are left out, as are the id and
     /// whatever else is *reported only*, and protocol state that no request can have. A remaining
     /// timeout of 0 becomes a second. `None` as timeout, as flow tables leave it, stays and has to be
     /// [filled in](Self::timeout).
     ///
     /// Of TCP and UDP addresses and ports become what they were, or the kernel refuses. The port, key
     /// or id of another protocol cannot be asked for: it stays what it is in the original tuple, or
-    /// what the kernel chooses. A [master](ExtraParts#structfield.master) has to be created before its
+    /// what the kernel chooses. A [master](FlowExtraParts#structfield.master) has to be created before its
     /// flows, and a helper has to be known to the kernel.
     ///
     /// ```no_run
@@ -49,7 +49,7 @@ impl Flow {
             (None, None) => self.reply,
             _ => self.original.inverse(),
         };
-        let extra = ExtraParts {
+        let extra = FlowExtraParts {
             mark_mask: self.extra.mark_mask,
             labels_mask: self.extra.labels_mask,
             security_context: None,

@@ -10,11 +10,14 @@ use crate::direction::PerDirection;
 use crate::label::Labels;
 use crate::tuple::Tuple;
 
-/// The parts of a [`Flow`](crate::Flow) that few flows have: a pointer to [`ExtraParts`], which reads
-/// and writes like them.
+/// The parts of a [`Flow`](crate::Flow) that few flows have: a pointer to [`FlowExtraParts`], which reads
+/// and writes like them. It keeps a flow without any of them small.
 ///
-/// They are on the heap from the first write on. Nearly all entries of a table have none of them, and
-/// so take 192 bytes less each.
+/// Until something is written it points to parts that are all `None`, and has nothing on the heap. Any
+/// mutable access puts them there, one that writes `None` too. Two are equal when their parts are,
+/// written or not, so `flow.extra == FlowExtra::default()` says that there is none. To set many at once, fill
+/// an `FlowExtraParts::default()` and turn it `into()` an `FlowExtra`, which allocates only where there is a
+/// part. To change two parts at the same time, borrow all of them first: `let parts = &mut *flow.extra`.
 ///
 /// ```
 /// use netfilter_conntrack::{Flow, Tuple};
@@ -28,14 +31,15 @@ use crate::tuple::Tuple;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Extra(Option<Box<ExtraParts>>);
+pub struct FlowExtra(Option<Box<FlowExtraParts>>);
 
 /// What [`Flow::extra`](crate::Flow#structfield.extra) points to.
 ///
-/// A part that is `None` was not reported, or is not to be written.
+/// As in the flow itself, a part that is `None` was not reported, or is not to be written, and parts
+/// marked *reported only* are never sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub struct ExtraParts {
+pub struct FlowExtraParts {
     /// Which bits of the mark a request changes; all when `None`. The
     /// [`mark`](crate::Flow#structfield.mark) has none outside of it. Never reported.
     pub mark_mask: Option<u32>,
@@ -58,7 +62,7 @@ pub struct ExtraParts {
     pub destination_nat: Option<NatTarget>,
 }
 
-impl ExtraParts {
+impl FlowExtraParts {
     const NONE: Self = Self {
         mark_mask: None,
         labels_mask: None,
@@ -70,53 +74,61 @@ impl ExtraParts {
     };
 }
 
-impl Extra {
+impl FlowExtra {
     /// None of them.
     pub(crate) const NONE: Self = Self(None);
 
     /// The parts, unless nothing was written to them: to take away from what may not be there.
-    pub(super) fn if_any(&mut self) -> Option<&mut ExtraParts> {
+    pub(super) fn if_any(&mut self) -> Option<&mut FlowExtraParts> {
         self.0.as_deref_mut()
     }
 }
 
-impl From<ExtraParts> for Extra {
-    fn from(parts: ExtraParts) -> Self {
-        Self((parts != ExtraParts::NONE).then(|| Box::new(parts)))
+/// On the heap only if there is any part.
+impl From<FlowExtraParts> for FlowExtra {
+    fn from(parts: FlowExtraParts) -> Self {
+        Self((parts != FlowExtraParts::NONE).then(|| Box::new(parts)))
     }
 }
 
-impl Deref for Extra {
-    type Target = ExtraParts;
+/// Moves the parts out.
+impl From<FlowExtra> for FlowExtraParts {
+    fn from(extra: FlowExtra) -> Self {
+        extra.0.map_or(Self::NONE, |parts| *parts)
+    }
+}
 
-    fn deref(&self) -> &ExtraParts {
-        static NONE: ExtraParts = ExtraParts::NONE;
+impl Deref for FlowExtra {
+    type Target = FlowExtraParts;
+
+    fn deref(&self) -> &FlowExtraParts {
+        static NONE: FlowExtraParts = FlowExtraParts::NONE;
         self.0.as_deref().unwrap_or(&NONE)
     }
 }
 
-impl DerefMut for Extra {
-    fn deref_mut(&mut self) -> &mut ExtraParts {
+impl DerefMut for FlowExtra {
+    fn deref_mut(&mut self) -> &mut FlowExtraParts {
         self.0.get_or_insert_default()
     }
 }
 
 /// By the parts, wherever they are.
-impl PartialEq for Extra {
+impl PartialEq for FlowExtra {
     fn eq(&self, other: &Self) -> bool {
         (self.0.is_none() && other.0.is_none()) || **self == **other
     }
 }
 
-impl Eq for Extra {}
+impl Eq for FlowExtra {}
 
-impl Hash for Extra {
+impl Hash for FlowExtra {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
     }
 }
 
-impl fmt::Debug for Extra {
+impl fmt::Debug for FlowExtra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -131,16 +143,18 @@ mod tests {
 
     #[test]
     fn parts_that_were_taken_away_again_make_no_difference() {
-        let mut written = Extra::NONE;
+        let mut written = FlowExtra::NONE;
         written.master = None;
         assert!(written.0.is_some());
-        assert_eq!(written, Extra::NONE);
+        assert_eq!(written, FlowExtra::NONE);
         let keys = RandomState::new();
-        assert_eq!(keys.hash_one(&written), keys.hash_one(Extra::NONE));
-        assert_eq!(format!("{written:?}"), format!("{:?}", Extra::NONE));
+        assert_eq!(keys.hash_one(&written), keys.hash_one(FlowExtra::NONE));
+        assert_eq!(format!("{written:?}"), format!("{:?}", FlowExtra::NONE));
         written.mark_mask = Some(1);
-        assert_ne!(written, Extra::NONE);
-        assert_eq!(Extra::from(ExtraParts { mark_mask: Some(1), ..ExtraParts::NONE }), written);
+        assert_ne!(written, FlowExtra::NONE);
+        assert_eq!(FlowExtra::from(FlowExtraParts { mark_mask: Some(1), ..FlowExtraParts::NONE }), written);
+        assert!(FlowExtra::from(FlowExtraParts::from(FlowExtra::NONE)).0.is_none());
+        assert_eq!(FlowExtraParts::from(written).mark_mask, Some(1));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod text;
 use std::time::Duration;
 
 pub(crate) use check::{Purpose, whole_seconds};
-pub use extra::{Extra, ExtraParts};
+pub use extra::{FlowExtra, FlowExtraParts};
 pub use parts::{
     Counters, DccpInfo, DccpRole, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy, TcpInfo,
     TcpPeer, Timestamps,
@@ -88,9 +88,14 @@ pub struct Flow {
     pub use_count: Option<u32>,
     /// What SYNPROXY keeps for the flow.
     pub synproxy: Option<SynProxy>,
-    /// Parts that few flows have: master, security context, shifts of sequence numbers, and what only
-    /// requests have, NAT to set up and masks.
-    pub extra: Extra,
+    /// Parts that few flows have: the [master](FlowExtraParts#structfield.master), the
+    /// [security context](FlowExtraParts#structfield.security_context),
+    /// [shifts of sequence numbers](FlowExtraParts#structfield.seq_adjust), and what only requests have: NAT
+    /// to set up ([source](FlowExtraParts#structfield.source_nat),
+    /// [destination](FlowExtraParts#structfield.destination_nat)) and masks (of the
+    /// [mark](FlowExtraParts#structfield.mark_mask), of the [labels](FlowExtraParts#structfield.labels_mask)).
+    /// They read and write like fields of the flow: `flow.extra.master`.
+    pub extra: FlowExtra,
 }
 
 impl Flow {
@@ -119,7 +124,7 @@ impl Flow {
             timestamps: Timestamps::default(),
             use_count: None,
             synproxy: None,
-            extra: Extra::NONE,
+            extra: FlowExtra::NONE,
         }
     }
 
@@ -247,7 +252,7 @@ impl Flow {
         self
     }
 
-    /// Sets the [master](ExtraParts#structfield.master) by its original tuple.
+    /// Sets the [master](FlowExtraParts#structfield.master) by its original tuple.
     #[must_use]
     pub fn master(mut self, master: Tuple) -> Self {
         self.extra.master = Some(master);

@@ -298,6 +298,9 @@ fn refused(failure: Failure, errno: i32, message: Option<Box<str>>) -> Error {
 /// The socket, to wait on or to look at. Reading from it or writing to it would take answers away
 /// from the handle, which then ends in [`Error::TimedOut`].
 ///
+/// Nobody but the kernel can send to it: others get `ECONNREFUSED`. It must not be made to join a
+/// multicast group, whose messages would be taken for the kernel's.
+///
 /// The descriptor keeps its number for the life of the handle. After a listing that was left before
 /// its end the next call may put a new socket under it, with another [port id](Self::port_id); what
 /// was registered for the old one, as with epoll(7), or set on it, as a socket filter, is then gone.

@@ -9,8 +9,8 @@ use super::text::SystemText;
 use super::{is_default, or_default, per_direction, through, zone};
 use crate::direction::{Direction, PerDirection};
 use crate::flow::{
-    Counters, DccpInfo, ExtraParts, Flow, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust, SynProxy,
-    TcpInfo, Timestamps,
+    Counters, DccpInfo, Flow, FlowExtraParts, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust,
+    SynProxy, TcpInfo, Timestamps,
 };
 use crate::label::Labels;
 use crate::status::Status;
@@ -121,7 +121,7 @@ impl TryFrom<Fields> for Flow {
         let Fields { tcp, sctp, dccp, timeout, timeout_nanos, .. } = fields;
         let none = tcp.is_none() && sctp.is_none() && dccp.is_none();
         let proto_info = if none { None } else { Some(ProtoInfo::try_from(InfoFields { tcp, sctp, dccp })?) };
-        let extra = ExtraParts {
+        let extra = FlowExtraParts {
             mark_mask: fields.mark_mask,
             labels_mask: fields.labels_mask,
             security_context: fields.security_context.map(|SystemText(text)| text),

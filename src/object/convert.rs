@@ -9,7 +9,7 @@ use super::{Conntrack, MessageBuf, ObjectError};
 use crate::direction::{Direction, PerDirection};
 use crate::error::{Error, Result};
 use crate::flow::{
-    Counters, DccpInfo, Extra, ExtraParts, Flow, HelperName, NatTarget, ProtoInfo, Purpose, SctpInfo,
+    Counters, DccpInfo, Flow, FlowExtra, FlowExtraParts, HelperName, NatTarget, ProtoInfo, Purpose, SctpInfo,
     SeqAdjust, SynProxy, TcpInfo, TcpPeer, Timestamps,
 };
 use crate::label::Labels;
@@ -110,8 +110,7 @@ impl TryFrom<&Conntrack> for Flow {
     /// as two zones.
     fn try_from(ct: &Conntrack) -> Result<Self, ObjectError> {
         let mut flow = Self::with_reply(ct.original()?, ct.reply()?);
-        if flow.original.family() != flow.reply.family() || flow.original.protocol() != flow.reply.protocol()
-        {
+        if !flow.original.is_of_same_kind(&flow.reply) {
             return Err(ObjectError::invalid("CTA_TUPLE_REPLY", "does not fit CTA_TUPLE_ORIG"));
         }
         let master = ct.master()?;
@@ -132,7 +131,7 @@ impl TryFrom<&Conntrack> for Flow {
         flow.use_count = ct.get(attr::USE);
         flow.synproxy = synproxy(ct);
         let shift = |direction| seq_adjust(ct, direction);
-        flow.extra = Extra::from(ExtraParts {
+        flow.extra = FlowExtra::from(FlowExtraParts {
             mark_mask: None,
             labels_mask: labels(ct, attr::CONNLABELS_MASK),
             security_context: ct.get(attr::SECCTX),

@@ -6,7 +6,7 @@
 //! CPUs at once can send in the wrong order, which shows where the later event has what nothing undoes.
 
 use crate::event::{EntryEvent, EventKind};
-use crate::flow::{Extra, ExtraParts, Flow, Timestamps};
+use crate::flow::{Flow, FlowExtra, FlowExtraParts, Timestamps};
 use crate::key::Key;
 use crate::status::Status;
 
@@ -50,7 +50,7 @@ pub(super) fn after(held: &Flow, event: EntryEvent<Flow>) -> (Flow, bool) {
         timestamps: Timestamps { start: held.timestamps.start, ..Timestamps::default() },
         ..said
     };
-    if held.extra != Extra::NONE {
+    if held.extra != FlowExtra::NONE {
         flow.extra = extra_after(&held.extra, &flow.extra, complete);
     }
     if !complete {
@@ -62,9 +62,9 @@ pub(super) fn after(held: &Flow, event: EntryEvent<Flow>) -> (Flow, bool) {
     (kept(flow), open)
 }
 
-fn extra_after(held: &Extra, said: &Extra, complete: bool) -> Extra {
+fn extra_after(held: &FlowExtra, said: &FlowExtra, complete: bool) -> FlowExtra {
     // A master never changes, and comes with the first event only.
-    let mut after = ExtraParts { master: said.master.or(held.master), ..ExtraParts::clone(said) };
+    let mut after = FlowExtraParts { master: said.master.or(held.master), ..FlowExtraParts::clone(said) };
     if !complete {
         after.seq_adjust.original = said.seq_adjust.original.or(held.seq_adjust.original);
         after.seq_adjust.reply = said.seq_adjust.reply.or(held.seq_adjust.reply);
@@ -111,7 +111,7 @@ pub(super) fn is_alike(one: &Flow, other: &Flow) -> bool {
         synproxy,
         extra,
     } = one;
-    let ExtraParts {
+    let FlowExtraParts {
         mark_mask: _,
         labels_mask: _,
         security_context,

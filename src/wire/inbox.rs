@@ -51,7 +51,7 @@ impl Inbox {
         self.unread = 0..0;
     }
 
-    /// Receives a datagram of the kernel's.
+    /// Receives a datagram of the kernel's. Foreign ones come only to sockets that listen.
     ///
     /// When the wait is over it looks behind all foreign datagrams that are in its way, but at no more than
     /// were queued: somebody who never stops sending must not keep us for ever.
@@ -76,7 +76,7 @@ impl Inbox {
         }
     }
 
-    /// Receives a datagram of anybody's, if one is queued, and forgets it.
+    /// Receives a datagram, if one is queued, and forgets it.
     pub(super) fn throw_away(&mut self, socket: &Socket) -> io::Result<()> {
         self.clear();
         socket.receive(&mut self.buffer, Wait::No).map(drop)

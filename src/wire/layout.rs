@@ -1,4 +1,4 @@
-//! Nests that are always filled in the same way, compared as a whole.
+//! Nests, and runs of attributes, that are always filled in the same way, compared as a whole.
 //!
 //! The next attribute begins where the length of this one says, so a walk waits for one length after
 //! the other. The kernel fills the nests that nearly every entry has in one way only. Taken as words,

@@ -23,7 +23,7 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// A connection to the kernel's connection tracking.
 ///
 /// Every request gets its own sequence number, and only messages that carry it and are addressed to this
-/// socket, to which nobody but the kernel can send, are taken for its answer. What else arrives (late
+/// socket, to which nobody but the kernel can send (it is in no group), are taken for its answer. What else arrives (late
 /// answers) is passed over.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -370,7 +370,7 @@ impl Link {
     /// more that it does not, until the queue has been emptied.
     fn discard(&mut self) {
         let now = Instant::now();
-        // Somebody who never stops sending must not keep us for ever.
+        // A dump that was given up goes on with each receive.
         let enough = self.patience.max(Duration::from_millis(10));
         while now.elapsed() < enough {
             match self.inbox.throw_away(&self.socket) {

@@ -21,7 +21,7 @@ const SMALLEST: u32 = 256;
 pub(super) struct Datagram {
     /// How many bytes of the buffer it fills.
     pub(super) len: usize,
-    /// Whether the kernel sent it; anybody with the port id and enough rights could have.
+    /// Whether the kernel sent it. To a socket that listens anybody with enough rights can.
     pub(super) from_kernel: bool,
     /// Whether it was longer than the buffer.
     pub(super) truncated: bool,

@@ -8,7 +8,6 @@ pub const CT_GET: u16 = 0x101;
 pub const CT_DELETE: u16 = 0x102;
 pub const CT_GET_STATS: u16 = 0x105;
 pub const ERROR: u16 = libc::NLMSG_ERROR as u16;
-pub const DONE: u16 = libc::NLMSG_DONE as u16;
 pub const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
 pub const ACKNOWLEDGED: u16 = REQUEST | libc::NLM_F_ACK as u16;
 pub const DUMP: u16 = REQUEST | libc::NLM_F_DUMP as u16;
@@ -28,11 +27,6 @@ pub fn message(kind: u16, flags: u16, seq: u32, port: u32, body: &[u8]) -> Vec<u
 /// A request of connection tracking: `nfgenmsg` and attributes in the body.
 pub fn request(kind: u16, flags: u16, seq: u32, family: u8, version: u8, attributes: &[u8]) -> Vec<u8> {
     message(kind, flags, seq, 0, &[&[family, version, 0, 0], attributes].concat())
-}
-
-/// A verdict as the kernel writes it: 0 or a negative errno, and the header of the request.
-pub fn verdict(code: i32, seq: u32, port: u32) -> Vec<u8> {
-    message(ERROR, 0, seq, port, &[&code.to_ne_bytes()[..], &[0; 16]].concat())
 }
 
 /// An attribute, or one of attributes.

@@ -40,7 +40,7 @@ fn full_flow() -> Flow {
     let seq = SeqAdjust { correction_pos: 1, offset_before: 2, offset_after: u32::MAX };
     let mut tcp = TcpInfo::new(TcpState::Established);
     tcp.peers = PerDirection { original: peer, reply: peer };
-    let extra = ExtraParts {
+    let extra = FlowExtraParts {
         mark_mask: Some(u32::MAX),
         labels_mask: Some(Labels::new()),
         security_context: Some(OsString::from_vec(b"a\"\xfe\\\n".to_vec())),

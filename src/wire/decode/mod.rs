@@ -4,9 +4,9 @@
 //! lengths, and costs ten times as much. Tests hold the two against each other.
 //!
 //! What costs time here is waiting more than work: for the length that says where the next attribute
-//! begins, and for a value that is put together in one place to be moved to another. So the nests
-//! that nearly every entry has are first compared with the [layout](super::layout) that the kernel
-//! gives them, and every part is read into the place where it stays.
+//! begins, and for a value that is put together in one place to be moved to another. So what
+//! nearly every entry has is first compared with the [layout](super::layout) that the kernel gives it, and
+//! every part is read into the place where it stays.
 
 mod parts;
 mod proto_info;
@@ -17,7 +17,6 @@ use std::time::Duration;
 use super::attr::{Attribute, Attributes, Malformed};
 use super::layout;
 use super::uapi::cta;
-use crate::direction::PerDirection;
 use crate::flow::Flow;
 use crate::status::Status;
 use crate::tuple::Tuple;
@@ -45,7 +44,7 @@ pub(crate) fn flow_attributes(attributes: &[u8]) -> Result<Flow> {
     Ok(flow)
 }
 
-/// The place for an entry to be read to, where half a kilobyte shall not be moved once more.
+/// The place for an entry to be read to, where it shall not be moved once more.
 #[inline]
 pub(crate) fn unread() -> Flow {
     Flow::with_reply(Tuple::UNREAD, Tuple::UNREAD)
@@ -143,10 +142,10 @@ fn numbers_of_event(attributes: &mut Attributes<'_>, flow: &mut Flow) {
 
 /// What can only be said when everything was read. The zones are those inside the tuples, if these
 /// were there at all.
-fn finish(flow: &mut Flow, tuple_zones: PerDirection<Option<Option<u16>>>) -> Result<()> {
+fn finish(flow: &mut Flow, tuple_zones: tuple::Zones) -> Result<()> {
     let original = tuple_zones.original.ok_or(Malformed::new("CTA_TUPLE_ORIG", "missing"))?;
     let reply = tuple_zones.reply.ok_or(Malformed::new("CTA_TUPLE_REPLY", "missing"))?;
-    if !flow.original.is_alike(&flow.reply) {
+    if !flow.original.is_of_same_kind(&flow.reply) {
         return Err(Malformed::new("CTA_TUPLE_REPLY", "does not fit CTA_TUPLE_ORIG"));
     }
     // The kernel names a zone once: for both directions or inside the tuple of one.

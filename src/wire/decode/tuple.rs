@@ -11,8 +11,10 @@ use crate::wire::attr::Attributes;
 use crate::wire::layout;
 use crate::wire::uapi::{cta, tuple};
 
-const ORIG: u32 = layout::nest(cta::TUPLE_ORIG, 48);
-const REPLY: u32 = layout::nest(cta::TUPLE_REPLY, 48);
+/// Words of an attribute with a tuple of IPv4 with ports.
+const PLAIN_V4: usize = 13;
+const ORIG: u32 = layout::nest(cta::TUPLE_ORIG, 4 * (PLAIN_V4 as u16 - 1));
+const REPLY: u32 = layout::nest(cta::TUPLE_REPLY, 4 * (PLAIN_V4 as u16 - 1));
 const V4: u32 = layout::nest(tuple::IP, 16);
 const V4_SRC: u32 = layout::header(tuple::IP_V4_SRC, 4);
 const V4_DST: u32 = layout::header(tuple::IP_V4_DST, 4);
@@ -24,18 +26,15 @@ const NUM: u32 = layout::header(tuple::PROTO_NUM, 1);
 const SPORT: u32 = layout::header(tuple::PROTO_SRC_PORT, 2);
 const DPORT: u32 = layout::header(tuple::PROTO_DST_PORT, 2);
 
+/// The zones that hold for one direction alone, for each of the tuples that was read.
+pub(super) type Zones = PerDirection<Option<Option<u16>>>;
+
 /// The tuple in a nest.
 pub(crate) fn tuple(nest: Attributes<'_>) -> Result<Tuple> {
     let mut tuple = Tuple::UNREAD;
     read(nest, &mut tuple)?;
     Ok(tuple)
 }
-
-/// The zones that hold for one direction alone, for each of the tuples that was read.
-pub(super) type Zones = PerDirection<Option<Option<u16>>>;
-
-/// How many words an attribute with such a tuple has.
-const PLAIN_V4: usize = 13;
 
 /// Reads both tuples, with which an entry begins, where they are of IPv4 with ports.
 #[inline]

@@ -27,15 +27,15 @@ fn a_datagram_that_does_not_fit_is_known() {
 
 /// Somebody who is quick may have sent something before the kernel was told to refuse it.
 #[test]
-fn what_came_before_nobody_else_could_send_is_forgotten() {
+fn what_was_sent_before_it_was_connected_is_forgotten() {
     if !crate::netns::own_namespace() {
         return;
     }
     let mut socket = Socket::open_to_listen().expect("a socket");
-    let mut intruder = Socket::open_to_listen().expect("a socket");
-    let intrude = |intruder: &Socket| {
-        let mut to = kernel_address();
-        to.nl_pid = socket.port;
+    let intruder = Socket::open_to_listen().expect("a socket");
+    let mut to = kernel_address();
+    to.nl_pid = socket.port;
+    let intrude = || {
         let (len, bytes) = (size_of_val(&to) as libc::socklen_t, [7; 64]);
         // SAFETY: the bytes and the address are live and of the given lengths; both are only read.
         let sent = unsafe {
@@ -52,14 +52,14 @@ fn what_came_before_nobody_else_could_send_is_forgotten() {
         check(sent)
     };
     let mut sent = 0;
-    while intrude(&intruder).is_ok() {
+    while intrude().is_ok() {
         sent += 1;
     }
     assert!(sent > 10, "as many as the queue takes");
-    intruder.connect().expect("connected");
     socket.connect().expect("connected");
     let nothing = socket.receive(&mut [0; 64], Wait::No).map(|datagram| datagram.len);
     assert_eq!(nothing.map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+    assert_eq!(intrude().map_err(|error| error.raw_os_error()), Err(Some(libc::ECONNREFUSED)));
 }
 
 #[test]
