@@ -21,10 +21,10 @@ impl Flow {
     ///
     /// As it was read it would become an entry whose packets are not translated, or be refused with
     /// [`Error::Busy`](crate::Error::Busy). Here the NAT that the reply tuple shows is
-    /// [asked for](FlowExtraParts#structfield.source_nat); status bits that cannot be given are left out, as are the id and
-    /// whatever else is *reported only*, and protocol state that no request can have. A remaining
-    /// timeout of 0 becomes a second. `None` as timeout, as flow tables leave it, stays and has to be
-    /// [filled in](Self::timeout).
+    /// [asked for](FlowExtraParts#structfield.source_nat); status bits that cannot be given are left out,
+    /// as are the id and whatever else is *reported only*, and protocol state that no request can have. A
+    /// remaining timeout of 0 becomes a second. `None` as timeout, as flow tables leave it, stays and has
+    /// to be [filled in](Self::timeout).
     ///
     /// Of TCP and UDP addresses and ports become what they were, or the kernel refuses. The port, key
     /// or id of another protocol cannot be asked for: it stays what it is in the original tuple, or

@@ -16,7 +16,7 @@ use crate::tuple::Tuple;
 /// Until something is written it points to parts that are all `None`, and has nothing on the heap. Any
 /// mutable access puts them there, one that writes `None` too. Two are equal when their parts are,
 /// written or not, so `flow.extra == FlowExtra::default()` says that there is none. To set many at once, fill
-/// an `FlowExtraParts::default()` and turn it `into()` an `FlowExtra`, which allocates only where there is a
+/// a `FlowExtraParts::default()` and turn it `into()` a `FlowExtra`, which allocates only where there is a
 /// part. To change two parts at the same time, borrow all of them first: `let parts = &mut *flow.extra`.
 ///
 /// ```
