@@ -5,6 +5,8 @@
 //! earlier one, and whatever order events and listings are applied in, the last event decides. Only two
 //! CPUs at once can send in the wrong order, which shows where the later event has what nothing undoes.
 
+use std::mem;
+
 use crate::event::{EntryEvent, EventKind};
 use crate::flow::{Flow, FlowExtra, FlowExtraParts, Timestamps};
 use crate::key::Key;
@@ -51,7 +53,7 @@ pub(super) fn after(held: &Flow, event: EntryEvent<Flow>) -> (Flow, bool) {
         ..said
     };
     if held.extra != FlowExtra::NONE {
-        flow.extra = extra_after(&held.extra, &flow.extra, complete);
+        flow.extra = extra_after(&held.extra, mem::take(&mut flow.extra), complete);
     }
     if !complete {
         flow.mark = flow.mark.or(held.mark);
@@ -62,12 +64,13 @@ pub(super) fn after(held: &Flow, event: EntryEvent<Flow>) -> (Flow, bool) {
     (kept(flow), open)
 }
 
-fn extra_after(held: &FlowExtra, said: &FlowExtra, complete: bool) -> FlowExtra {
+fn extra_after(held: &FlowExtra, said: FlowExtra, complete: bool) -> FlowExtra {
+    let mut after = FlowExtraParts::from(said);
     // A master never changes, and comes with the first event only.
-    let mut after = FlowExtraParts { master: said.master.or(held.master), ..FlowExtraParts::clone(said) };
+    after.master = after.master.or(held.master);
     if !complete {
-        after.seq_adjust.original = said.seq_adjust.original.or(held.seq_adjust.original);
-        after.seq_adjust.reply = said.seq_adjust.reply.or(held.seq_adjust.reply);
+        after.seq_adjust.original = after.seq_adjust.original.or(held.seq_adjust.original);
+        after.seq_adjust.reply = after.seq_adjust.reply.or(held.seq_adjust.reply);
     }
     after.into()
 }

@@ -13,21 +13,25 @@ use crate::wire::uapi::nest;
 
 const PACKETS: u32 = layout::header(nest::COUNTERS_PACKETS, 8);
 const BYTES: u32 = layout::header(nest::COUNTERS_BYTES, 8);
-
 const ISN: u32 = layout::header(nest::SYNPROXY_ISN, 4);
 const ITS: u32 = layout::header(nest::SYNPROXY_ITS, 4);
 const TSOFF: u32 = layout::header(nest::SYNPROXY_TSOFF, 4);
 
-/// Reads counters into their place. The layout is that of `dump_counters`, on machines that read
-/// 64 bits from anywhere; on others the kernel puts padding before them.
+/// Reads counters into their place.
 pub(super) fn counters(nest: Attributes<'_>, into: &mut Option<Counters>) -> Result<()> {
-    *into = match nest.words() {
-        Some([PACKETS, p0, p1, BYTES, b0, b1]) => {
-            Some(Counters { packets: layout::be64([p0, p1]), bytes: layout::be64([b0, b1]) })
-        }
-        _ => walk_counters(nest)?,
+    *into = match nest.words().and_then(plain_counters) {
+        Some(counters) => Some(counters),
+        None => walk_counters(nest)?,
     };
     Ok(())
+}
+
+/// The layout of `dump_counters`, on machines that read 64 bits from anywhere; on others the kernel puts
+/// padding before them.
+#[inline]
+pub(super) fn plain_counters(words: [u32; 6]) -> Option<Counters> {
+    let [PACKETS, p0, p1, BYTES, b0, b1] = words else { return None };
+    Some(Counters { packets: layout::be64([p0, p1]), bytes: layout::be64([b0, b1]) })
 }
 
 #[inline(never)]
@@ -108,18 +112,25 @@ pub(super) fn seq_adjust(nest: Attributes<'_>) -> Result<Option<SeqAdjust>> {
     }))
 }
 
-/// Reads it into its place. Every flow that a request has made has one; the layout is that of
-/// `ctnetlink_dump_ct_synproxy`.
+/// Reads it into its place. Every flow that a request has made has one.
 pub(super) fn synproxy(nest: Attributes<'_>, into: &mut Option<SynProxy>) -> Result<()> {
-    let numbers = match nest.words() {
-        Some([ISN, isn, ITS, its, TSOFF, tsoff]) => Some([isn, its, tsoff].map(u32::from_be)),
-        _ => {
-            let kinds = [nest::SYNPROXY_ISN, nest::SYNPROXY_ITS, nest::SYNPROXY_TSOFF];
-            numbers(nest, kinds, "CTA_SYNPROXY")?
-        }
+    *into = match nest.words().and_then(plain_synproxy) {
+        Some(synproxy) => Some(synproxy),
+        None => walk_synproxy(nest)?,
     };
-    *into = numbers.map(|[isn, its, tsoff]| SynProxy { isn, its, tsoff });
     Ok(())
+}
+
+/// The layout of `ctnetlink_dump_ct_synproxy`.
+#[inline]
+pub(super) fn plain_synproxy(words: [u32; 6]) -> Option<SynProxy> {
+    let [ISN, isn, ITS, its, TSOFF, tsoff] = words else { return None };
+    Some(SynProxy { isn: u32::from_be(isn), its: u32::from_be(its), tsoff: u32::from_be(tsoff) })
+}
+
+fn walk_synproxy(nest: Attributes<'_>) -> Result<Option<SynProxy>> {
+    let kinds = [nest::SYNPROXY_ISN, nest::SYNPROXY_ITS, nest::SYNPROXY_TSOFF];
+    Ok(numbers(nest, kinds, "CTA_SYNPROXY")?.map(|[isn, its, tsoff]| SynProxy { isn, its, tsoff }))
 }
 
 /// Numbers that go together: `None` when there is none of them, 0 for a single one that is missing.

@@ -9,29 +9,37 @@ use crate::wire::layout;
 use crate::wire::uapi::protoinfo;
 
 const TCP: u32 = layout::nest(protoinfo::TCP, 40);
-const TCP_STATE_ONLY: u32 = layout::nest(protoinfo::TCP, 8);
+const ENDED_TCP: u32 = layout::nest(protoinfo::TCP, 8);
 const STATE: u32 = layout::header(protoinfo::TCP_STATE, 1);
 const SCALE_ORIG: u32 = layout::header(protoinfo::TCP_WSCALE_ORIGINAL, 1);
 const SCALE_REPLY: u32 = layout::header(protoinfo::TCP_WSCALE_REPLY, 1);
 const FLAGS_ORIG: u32 = layout::header(protoinfo::TCP_FLAGS_ORIGINAL, 2);
 const FLAGS_REPLY: u32 = layout::header(protoinfo::TCP_FLAGS_REPLY, 2);
 
-/// Reads what is known into its place. The layout is that of `tcp_to_nlattr`.
+/// Reads what is known into its place.
 pub(super) fn read(nest: Attributes<'_>, into: &mut Option<ProtoInfo>) -> Result<()> {
-    if let Some([TCP, STATE, state, SCALE_ORIG, s0, SCALE_REPLY, s1, FLAGS_ORIG, f0, FLAGS_REPLY, f1]) =
-        nest.words()
-    {
-        let state = Some(layout::u8(state).into());
-        let peers = PerDirection { original: peer(f0, s0), reply: peer(f1, s1) };
-        *into = Some(ProtoInfo::Tcp(TcpInfo { state, peers }));
-        return Ok(());
-    }
-    *into = match nest.words() {
-        // All that is known at the end of a connection.
-        Some([TCP_STATE_ONLY, STATE, state]) => Some(ProtoInfo::Tcp(TcpInfo::new(layout::u8(state).into()))),
-        _ => walk(nest)?,
+    *into = match nest.words().and_then(plain_tcp).or_else(|| nest.words().and_then(ended_tcp)) {
+        Some(info) => Some(ProtoInfo::Tcp(info)),
+        None => walk(nest)?,
     };
     Ok(())
+}
+
+/// The layout of `tcp_to_nlattr`.
+#[inline]
+pub(super) fn plain_tcp(words: [u32; 11]) -> Option<TcpInfo> {
+    let [TCP, STATE, state, SCALE_ORIG, s0, SCALE_REPLY, s1, FLAGS_ORIG, f0, FLAGS_REPLY, f1] = words else {
+        return None;
+    };
+    let peers = PerDirection { original: peer(f0, s0), reply: peer(f1, s1) };
+    Some(TcpInfo { state: Some(layout::u8(state).into()), peers })
+}
+
+/// The same for the end of a connection, of which it has the state alone.
+#[inline]
+pub(super) fn ended_tcp(words: [u32; 3]) -> Option<TcpInfo> {
+    let [ENDED_TCP, STATE, state] = words else { return None };
+    Some(TcpInfo::new(layout::u8(state).into()))
 }
 
 /// The second byte of the flags is a mask, which the kernel leaves 0 in what it sends.

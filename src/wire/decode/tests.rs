@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use super::*;
-use crate::proto::Protocol;
+use crate::flow::{Counters, SynProxy, TcpInfo};
+use crate::proto::{Protocol, TcpState};
 use crate::tuple::Layer4;
 use crate::wire::attr::{HEADER, aligned};
-use crate::wire::uapi::{nest, tuple};
+use crate::wire::uapi::{nest, protoinfo, tuple};
 
 /// An attribute.
 fn put(kind: u16, value: &[u8]) -> Vec<u8> {
@@ -79,6 +80,29 @@ fn what_the_kernel_always_lays_out_alike_needs_no_walk() {
         assert!(!is_read(other, &mut |numbers| numbers_of_listing(numbers, &mut flow)));
         assert!(!is_read(other, &mut |numbers| numbers_of_event(numbers, &mut flow)));
     }
+}
+
+#[test]
+fn the_kernels_nests_need_no_walk() {
+    let word = |kind, number: u32| put(kind, &number.to_be_bytes());
+    let long = |kind, number: u64| put(kind, &number.to_be_bytes());
+    let counters = [long(nest::COUNTERS_PACKETS, 1), long(nest::COUNTERS_BYTES, 2)].concat();
+    let plain = Attributes::new(&counters).words().and_then(parts::plain_counters);
+    assert_eq!(plain, Some(Counters::new(1, 2)));
+    let synproxy =
+        [word(nest::SYNPROXY_ISN, 1), word(nest::SYNPROXY_ITS, 2), word(nest::SYNPROXY_TSOFF, 3)].concat();
+    let plain = Attributes::new(&synproxy).words().and_then(parts::plain_synproxy);
+    assert_eq!(plain, Some(SynProxy { isn: 1, its: 2, tsoff: 3 }));
+    let state = put(protoinfo::TCP_STATE, &[3]);
+    let ended = put_nest(protoinfo::TCP, std::slice::from_ref(&state));
+    let plain = Attributes::new(&ended).words().and_then(proto_info::ended_tcp);
+    assert_eq!(plain, Some(TcpInfo::new(TcpState::Established)));
+    let scales = [protoinfo::TCP_WSCALE_ORIGINAL, protoinfo::TCP_WSCALE_REPLY].map(|kind| put(kind, &[7]));
+    let flags = [protoinfo::TCP_FLAGS_ORIGINAL, protoinfo::TCP_FLAGS_REPLY].map(|kind| put(kind, &[1, 0]));
+    let tcp = put_nest(protoinfo::TCP, &[state, scales.concat(), flags.concat()]);
+    let plain = Attributes::new(&tcp).words().and_then(proto_info::plain_tcp).expect("the layout");
+    assert_eq!(plain.state, Some(TcpState::Established));
+    assert_eq!((plain.peers.original.window_scale, plain.peers.reply.flags.is_some()), (Some(7), true));
 }
 
 #[test]
