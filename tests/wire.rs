@@ -268,15 +268,15 @@ fn a_thief_can_only_make_a_call_time_out() {
                 raw::receive(socket.as_fd());
             }
         });
-        for _ in 0..50 {
-            match handle.get(a_flow()) {
+        let results = [(); 50].map(|()| (handle.get(a_flow()), handle.delete_by_tuple(numbered(1).original)));
+        stop.store(true, Relaxed);
+        for (got, deleted) in results {
+            match got {
                 Ok(found) => assert_eq!(found.mark, Some(7)),
                 Err(error) => assert!(matches!(error, Error::TimedOut(_)), "{error}"),
             }
-            let result = handle.delete_by_tuple(numbered(1).original);
-            assert!(matches!(result, Err(Error::NotFound(_) | Error::TimedOut(_))), "{result:?}");
+            assert!(matches!(deleted, Err(Error::NotFound(_) | Error::TimedOut(_))), "{deleted:?}");
         }
-        stop.store(true, Relaxed);
     });
     handle.set_timeout(Handle::DEFAULT_TIMEOUT);
     check_everything(&mut handle);

@@ -49,9 +49,8 @@ impl Measured {
     }
 
     fn part_of(&self, other: &Self, value: fn(&Sample) -> u64) -> f64 {
-        let value = |sample: &Sample| value(sample) as f64 / sample.entries.max(1) as f64;
         let rounds = self.samples.iter().zip(&other.samples);
-        median(&sorted(rounds.map(|(own, others)| value(own) / value(others))))
+        median(&sorted(rounds.map(|(own, others)| own.per_entry(value) / others.per_entry(value))))
     }
 
     pub(crate) fn peak_mib(&self) -> f64 {
@@ -72,9 +71,9 @@ impl Measured {
         self.per_entry(|sample| sample.nanos)
     }
 
-    /// A value of each run for one entry, the least first. Where there are no entries, for the whole.
+    /// A value of each run for one entry, the least first.
     fn per_entry(&self, value: fn(&Sample) -> u64) -> Vec<f64> {
-        sorted(self.samples.iter().map(|sample| value(sample) as f64 / sample.entries.max(1) as f64))
+        sorted(self.samples.iter().map(|sample| sample.per_entry(value)))
     }
 }
 

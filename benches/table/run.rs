@@ -21,6 +21,13 @@ pub(crate) struct Sample {
     pub(crate) lost: u64,
 }
 
+impl Sample {
+    /// A value for one entry. Where there are no entries, for the whole.
+    pub(crate) fn per_entry(&self, value: fn(&Self) -> u64) -> f64 {
+        value(self) as f64 / self.entries.max(1) as f64
+    }
+}
+
 /// Runs the job of a row, if there is a program for it.
 pub(crate) fn measure(row: &Row) -> Result<Option<Sample>> {
     let sample = match &row.program {
