@@ -1,9 +1,9 @@
-//! A dump takes the same memory however long the table is, and a mirror no more than it says. Alone in its program: the memory of the
-//! process is measured.
+//! A dump takes the same memory however long the table is, and a mirror no more than it says. Alone in
+//! its program: the memory of the process is measured.
 
 mod common;
 
-use common::memory::{Counting, peak};
+use common::memory::{Counting, allocations, peak};
 use common::numbered;
 use netfilter_conntrack::{Flow, Selector, Table, Zone};
 
@@ -51,6 +51,11 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     assert!(count == 100_000 && hits < 64 << 10, "{hits} bytes");
     let (counts, count) = peak(|| handle.counts().expect("counts").zones[&Zone::DEFAULT]);
     assert!(count == 100_000 && counts < 64 << 10, "{counts} bytes");
+
+    // An ordinary entry has nothing on the heap.
+    let mut listed = handle.dump().entries().expect("a dump");
+    let (calls, count) = allocations(|| listed.by_ref().filter(Result::is_ok).count());
+    assert_eq!((calls, count), (0, 100_000));
 
     // A mirror takes what it says it does, while it grows too.
     let (mirror, table) = peak(|| Table::open().expect("a mirror"));

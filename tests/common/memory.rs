@@ -7,6 +7,7 @@ use std::cell::Cell;
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The system's allocator with a count for each thread.
@@ -23,6 +24,7 @@ fn add(bytes: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size() as isize);
+        CALLS.set(CALLS.get() + 1);
         // SAFETY: the caller keeps the contract of the same function.
         unsafe { System.alloc(layout) }
     }
@@ -32,6 +34,13 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as above; `place` came from `System`.
         unsafe { System.dealloc(place, layout) }
     }
+}
+
+/// How many times this thread asked for memory during `work`.
+pub fn allocations<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = CALLS.get();
+    let result = work();
+    (CALLS.get() - before, result)
 }
 
 /// How many bytes more than before this thread held at most during `work`.
