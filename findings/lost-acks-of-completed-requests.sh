@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# ENOBUFS on a socket that sends requests does not mean that they failed
+#
+# Guess: the kernel refuses a request when there is no room for its ACK;
+# ENOBUFS means that it was not carried out.
+# Result: the kernel carries out all requests and drops the ACKs. Of 1,000
+# creates sent before the first read, all 1,000 are in the table; a few hundred
+# ACKs and one ENOBUFS can be read.
+#
+# Seen with: Linux 6.18.44 with net.core.rmem_default = 212992; Debian 12,
+# conntrack 1.4.7 (to count).
+# Source: the kernel's netlink_ack() and netlink_overrun().
+set -euo pipefail
+export LC_ALL=C
+
+# Outside: fetch the packages into a folder of its own, then start over in a
+# new network namespace.
+if [ -z "${FINDING:-}" ]; then
+	self=$(realpath "$0")
+	FINDING=$(mktemp -d)
+	trap 'rm -rf "$FINDING"' EXIT
+	cd "$FINDING"
+	apt-get -qq -o APT::Sandbox::User="$(id -un)" download \
+		conntrack=1:1.4.7-1+b2 libnetfilter-conntrack3=1.0.9-3 libnfnetlink0=1.0.2-2 \
+		libmnl0=1.0.4-3
+	for deb in *.deb; do dpkg -x "$deb" .; done
+	export PATH="$FINDING/usr/sbin:$FINDING/usr/bin:$FINDING/sbin:$FINDING/bin:$PATH"
+	for lib in "$FINDING"/usr/lib/*-linux-gnu "$FINDING"/lib/*-linux-gnu; do
+		LD_LIBRARY_PATH="$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+	done
+	export LD_LIBRARY_PATH
+	export FINDING
+	namespace=(unshare -n)
+	[ "$(id -u)" = 0 ] || namespace=(unshare -rn)
+	"${namespace[@]}" bash "$self"
+	exit
+fi
+cd "$FINDING"
+
+# A few lines of ctnetlink: attributes, a tuple, a request and its result.
+cat >netlink.py <<'END'
+import socket, struct
+
+def attr(kind, data):
+    return struct.pack("=HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
+
+def nest(kind, *attrs):
+    return attr(kind | 0x8000, b"".join(attrs))
+
+def udp_tuple(kind, src, sport, dst, dport):
+    return nest(kind,
+        nest(1, attr(1, socket.inet_aton(src)), attr(2, socket.inet_aton(dst))),
+        nest(2, attr(1, b"\x11"), attr(2, struct.pack("!H", sport)),
+            attr(3, struct.pack("!H", dport))))
+
+NEW, GET, DELETE = 0, 1, 2
+ACK, DUMP, CREATE_EXCL = 4, 0x300, 0x600
+
+def message(kind, flags, attrs):
+    body = struct.pack("=BBH", socket.AF_INET, 0, 0) + attrs
+    return struct.pack("=IHHII", 16 + len(body), 1 << 8 | kind, 1 | flags, 1, 0) + body
+
+def connect():
+    s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+    s.bind((0, 0))
+    s.settimeout(5)
+    return s
+
+def result(data):
+    return struct.unpack_from("=i", data, 16)[0]
+END
+
+steps() {
+	echo "Linux $(uname -r)"
+	python3 - <<-'END'
+		from netlink import *
+		s = connect()
+		s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 106496)
+		for port in range(1, 1001):
+		    s.send(message(NEW, ACK | CREATE_EXCL,
+		        udp_tuple(1, "10.0.0.1", port, "10.0.0.2", 9)
+		        + udp_tuple(2, "10.0.0.2", 9, "10.0.0.1", port)
+		        + attr(7, struct.pack("!I", 300))))
+		s.setblocking(False)
+		done = lost = 0
+		while True:
+		    try:
+		        done += result(s.recv(8192)) == 0
+		    except BlockingIOError:
+		        break
+		    except OSError as error:
+		        print("recv:", error)
+		        lost += 1
+		print(f"1000 requests sent, {done} ACKs read, {lost} ENOBUFS")
+	END
+	echo "in the table: $(conntrack -C) flows"
+}
+
+steps 2>&1 | tee out
+expect() {
+	grep -Eq -- "$1" out || { echo "CHANGED: no line matches: $1"; exit 1; }
+}
+expect 'sent, [1-9][0-9]{0,2} ACKs read, 1 ENOBUFS$'
+expect '^in the table: 1000 flows$'
+echo "Still so."
