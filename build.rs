@@ -12,6 +12,8 @@ const CAPABILITIES: [(&str, &str); 4] = [
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    // A build for the project's own tests: see `src/nfct/codec.rs`.
+    println!("cargo::rustc-check-cfg=cfg(nfct_codec)");
     for (_, cfg) in CAPABILITIES {
         println!("cargo::rustc-check-cfg=cfg({cfg})");
     }

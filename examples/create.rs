@@ -5,7 +5,8 @@ mod support;
 use std::error::Error;
 use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, ProtoInfo, Status, TcpState, Tuple};
+use netfilter_conntrack::model::ProtoInfo;
+use netfilter_conntrack::{Flow, Handle, Status, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, Status, Tuple};
+use netfilter_conntrack::{Flow, Handle, Status, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -15,7 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tuple = Tuple::tcp("10.0.0.1:5000".parse()?, "203.0.113.1:80".parse()?)?;
     let gateway: IpAddr = "198.51.100.1".parse()?;
     let server: SocketAddr = "192.168.0.2:8080".parse()?;
-    let flow = Flow::new(tuple).snat(gateway).dnat(server).timeout(Duration::from_secs(100));
+    let flow = Flow::new(tuple)
+        .tcp_state(TcpState::Established)
+        .snat(gateway)
+        .dnat(server)
+        .timeout(Duration::from_secs(100));
     handle.create(&flow)?;
 
     let found = handle.get(&flow)?;

@@ -1,18 +1,18 @@
-//! Deletes one entry, by what the kernel said about it or by its tuple.
+//! Deletes one entry, as it was listed or by its tuple.
 
 mod support;
 
 use std::error::Error;
 use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, Tuple};
+use netfilter_conntrack::{Flow, Handle, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
     let mut handle = Handle::open()?;
 
     let tuple = Tuple::tcp("1.1.1.1:20".parse()?, "2.2.2.2:10".parse()?)?;
-    let flow = Flow::new(tuple).timeout(Duration::from_secs(100));
+    let flow = Flow::new(tuple).tcp_state(TcpState::Established).timeout(Duration::from_secs(100));
     handle.create(&flow)?;
     handle.create(&flow.clone().zone(10))?;
 

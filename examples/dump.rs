@@ -5,7 +5,8 @@ mod support;
 use std::error::Error;
 use std::time::Duration;
 
-use netfilter_conntrack::{Family, Flow, Handle, Tuple};
+use netfilter_conntrack::model::{Family, Protocol};
+use netfilter_conntrack::{Flow, Handle, Selector, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -15,17 +16,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         Tuple::udp("[2001:db8::1]:5353".parse()?, "[2001:db8::2]:53".parse()?)?,
         Tuple::ping("2001:db8::1".parse()?, "2001:db8::2".parse()?, 99)?,
     ] {
-        handle.create(&Flow::new(tuple).timeout(Duration::from_secs(100)))?;
+        let flow = Flow::new(tuple).timeout(Duration::from_secs(100));
+        // A connection is created in a state.
+        let is_tcp = tuple.protocol() == Protocol::TCP;
+        handle.create(&if is_tcp { flow.tcp_state(TcpState::Established) } else { flow })?;
     }
 
     // Entries are read as they are asked for: a table of any size takes the same memory.
     let mut listed = 0;
     for flow in handle.dump().entries()? {
         let flow = flow?;
-        println!("{} <- {}", flow.key(), flow.reply);
+        // As conntrack(8) prints it.
+        println!("{}", flow.text());
         listed += 1;
     }
-    let v6 = handle.dump().family(Family::Ipv6).entries()?.count();
+    let v6 = handle.dump().matching(Selector::any_zone().family(Family::Ipv6)).entries()?.count();
     // An iterator that is dropped early leaves the handle in order.
     let first = handle.dump().entries()?.next().transpose()?.ok_or("an empty table")?;
     let found = handle.get(&first)?;

@@ -1,15 +1,12 @@
-//! Lists what passes a filter, with the C library's own filter, query and callback.
-//!
-//! [`Handle::dump`](netfilter_conntrack::Handle::dump) has the same filters as methods.
+//! Lists the entries that match a selector. The kernel filters as far as it can; the rest is filtered here.
 
 mod support;
 
 use std::error::Error;
-use std::ops::ControlFlow;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::object::{DumpFilter, ObjectError, Session, attr};
-use netfilter_conntrack::{Family, Flow, Handle, Tuple};
+use netfilter_conntrack::{Flow, Handle, Selector, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -20,30 +17,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         handle.create(&flow.timeout(Duration::from_secs(100)))?;
     }
 
-    let mut filter = DumpFilter::new()?;
-    filter.family(Family::Ipv4)?;
-    filter.mark(0x10, 0xf0)?;
-    assert_eq!(ports(&mut Session::open()?, &filter)?, [16, 17, 18, 19, 20]);
-
-    // Libraries before 1.1.0 cannot ask for a zone; they would list every one.
-    match filter.zone(1) {
-        Ok(()) => assert_eq!(ports(&mut Session::open()?, &filter)?, [17, 19]),
-        Err(netfilter_conntrack::Error::Object(error @ ObjectError::Unsupported { .. })) => {
-            println!("{error}")
-        }
-        Err(error) => return Err(error.into()),
-    }
+    // Bit 4 of the mark, in any zone.
+    let marked = Selector::any_zone().mark_masked(0x10, 0xf0);
+    assert_eq!(ports(&mut handle, marked)?, [16, 17, 18, 19, 20]);
+    // The same in one zone.
+    let marked = Selector::zone(1).mark_masked(0x10, 0xf0);
+    assert_eq!(ports(&mut handle, marked)?, [17, 19]);
+    // Ranges are filtered here.
+    let client: IpAddr = "10.0.0.1".parse()?;
+    let low = Selector::zone(0).udp().endpoint(client, 1..=5);
+    assert_eq!(ports(&mut handle, low)?, [2, 4]);
     Ok(())
 }
 
-/// The source ports of the entries that pass.
-fn ports(session: &mut Session, filter: &DumpFilter) -> netfilter_conntrack::Result<Vec<u16>> {
+/// The source ports of the entries that match.
+fn ports(handle: &mut Handle, selector: Selector) -> netfilter_conntrack::Result<Vec<u16>> {
     let mut ports = Vec::new();
-    let _all = session.dump_filtered(filter, |ct| {
-        ports.extend(ct.get(attr::ORIG_PORT_SRC));
-        ControlFlow::<()>::Continue(())
-    })?;
+    for flow in handle.dump().matching(selector).entries()? {
+        ports.extend(flow?.original.ports().map(|ports| ports.src));
+    }
     ports.sort_unstable();
-    println!("source ports {ports:?} pass {filter:?}");
+    println!("source ports {ports:?}");
     Ok(ports)
 }

@@ -10,8 +10,10 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::object::{EventFilter, Logic};
-use netfilter_conntrack::{Event, Events, Flow, Groups, Handle, Protocol, Tuple};
+use netfilter_conntrack::events::Groups;
+use netfilter_conntrack::model::Protocol;
+use netfilter_conntrack::nfct::{EventFilter, Logic};
+use netfilter_conntrack::{Event, Events, Flow, Handle, Tuple};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -63,9 +65,10 @@ fn flow(protocol: &str, src: &str, dst: &str) -> Result<Flow> {
     };
     let flow = Flow::new(tuple).timeout(Duration::from_secs(60));
     Ok(match protocol {
+        "tcp" => flow.tcp_state(netfilter_conntrack::TcpState::Established),
         "sctp" => flow.sctp(
-            netfilter_conntrack::SctpState::Established,
-            netfilter_conntrack::PerDirection { original: 1, reply: 2 },
+            netfilter_conntrack::model::SctpState::Established,
+            netfilter_conntrack::model::PerDirection { original: 1, reply: 2 },
         ),
         _ => flow,
     })

@@ -9,9 +9,10 @@ mod support;
 
 use std::env;
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netfilter_conntrack::{Event, EventKind, Events, Flow, Groups, Handle, TcpState, Tuple};
+use netfilter_conntrack::events::{EventKind, Groups};
+use netfilter_conntrack::{Event, Events, Flow, Handle, TcpState, Tuple};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -19,7 +20,7 @@ fn main() -> Result<()> {
     if env::args().nth(1).as_deref() == Some("--listen") {
         let events = Events::builder().groups(Groups::ALL).receive_buffer(8 << 20).open()?;
         for event in events {
-            print(&event?);
+            println!("{}", event?);
         }
         return Ok(());
     }
@@ -40,13 +41,13 @@ fn demonstrate() -> Result<()> {
     handle.update(&flow.identity().mark(7))?;
     handle.delete(&flow)?;
     for kind in [EventKind::New, EventKind::Update, EventKind::Update, EventKind::Destroy] {
-        let event = events.next_before(Instant::now() + Duration::from_secs(5)).ok_or("no event came")??;
-        print(&event);
+        let event = events.next_timeout(Duration::from_secs(5)).ok_or("no event came")??;
+        println!("{event}");
         match &event {
             Event::Flow(change)
                 if (change.kind, change.port_id) == (kind, handle.port_id())
                     && change.entry.original == flow.original => {}
-            _ => return Err(format!("{kind:?} should have come").into()),
+            _ => return Err(format!("{kind} should have come").into()),
         }
     }
 
@@ -70,17 +71,4 @@ fn demonstrate() -> Result<()> {
     handle.flush()?;
     println!("everything as it should be");
     Ok(())
-}
-
-fn print(event: &Event) {
-    match event {
-        Event::Flow(change) => {
-            let cause = match change.port_id {
-                0 => "packets or time".to_owned(),
-                port_id => format!("port id {port_id}"),
-            };
-            println!("  {:<8} {}  (by {cause})", format!("{:?}", change.kind), change.entry.key());
-        }
-        other => println!("  {other:?}"),
-    }
 }

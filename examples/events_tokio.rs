@@ -1,4 +1,4 @@
-//! What happens to some flows, in a program that waits for other things too (tokio).
+//! Events of some flows, in a program that waits for other things too (tokio).
 //!
 //! ```text
 //! cargo run --features tokio --example events_tokio              a demonstration, in a namespace of its own
@@ -11,7 +11,8 @@ use std::env;
 use std::error::Error;
 use std::time::Duration;
 
-use netfilter_conntrack::{Event, EventKind, EventStream, Events, Flow, Handle, Selector, Tuple};
+use netfilter_conntrack::events::{EventKind, EventStream};
+use netfilter_conntrack::{Event, Events, Flow, Handle, Selector, Tuple};
 use tokio::time::timeout;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -23,13 +24,13 @@ fn main() -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let dns = Selector::any_zone().udp().dport(53);
+        let dns = Selector::any_zone().udp().dst_port(53);
         let stream = Events::builder().matching(dns).receive_buffer(8 << 20).open()?.into_stream()?;
         if listen { watch(stream).await } else { demonstrate(stream).await }
     })
 }
 
-/// Prints what comes, and that nothing came.
+/// Prints each event, or that none came.
 async fn watch(mut stream: EventStream) -> Result<()> {
     loop {
         match timeout(Duration::from_secs(10), stream.next()).await {

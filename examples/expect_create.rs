@@ -1,11 +1,11 @@
-//! Expects a connection: what an FTP helper does when it has read the answer to `PASV`.
+//! Expects a connection, as an FTP helper does after reading the answer to `PASV`.
 
 mod support;
 
 use std::error::Error;
 use std::time::Duration;
 
-use netfilter_conntrack::{Expectation, Flow, Handle, Tuple};
+use netfilter_conntrack::{Expectation, Flow, Handle, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -13,7 +13,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The connection that announces another one. Its helper sets the limits.
     let control = Tuple::tcp("10.0.0.1:40000".parse()?, "10.0.0.2:21".parse()?)?;
-    let master = Flow::new(control).timeout(Duration::from_secs(300)).helper("ftp".parse()?);
+    let master = Flow::new(control)
+        .tcp_state(TcpState::Established)
+        .timeout(Duration::from_secs(300))
+        .helper("ftp".parse()?);
     handle.create(&master)?;
 
     // The announced one: its source port is not known yet.

@@ -6,7 +6,8 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::{Direction, Expectation, Flow, Handle, Tuple};
+use netfilter_conntrack::model::Direction;
+use netfilter_conntrack::{Expectation, Flow, Handle, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -15,7 +16,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A client behind us reaches the server at 10.0.0.2 by our address 192.0.2.1.
     let control = Tuple::tcp("10.0.0.1:40000".parse()?, "192.0.2.1:21".parse()?)?;
     let server: IpAddr = "10.0.0.2".parse()?;
-    let master = Flow::new(control).timeout(Duration::from_secs(300)).helper("ftp".parse()?).dnat(server);
+    let master = Flow::new(control)
+        .tcp_state(TcpState::Established)
+        .timeout(Duration::from_secs(300))
+        .helper("ftp".parse()?)
+        .dnat(server);
     handle.create(&master)?;
 
     // The server announced its port 5000. Connections to that port of ours go there too.

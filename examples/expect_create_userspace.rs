@@ -5,7 +5,8 @@ mod support;
 use std::error::Error;
 use std::time::Duration;
 
-use netfilter_conntrack::{Expectation, ExpectationFlags, Family, Flow, Handle, SourceMask, Tuple};
+use netfilter_conntrack::model::{ExpectationFlags, Family, SourceMask};
+use netfilter_conntrack::{Expectation, Flow, Handle, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -16,10 +17,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     handle.create(&master)?;
 
     // Class 1 of SIP is audio. Who will send it is not known, and more than one flow may come.
+    // Older kernels take a class only together with the helper's name.
     let audio = Tuple::udp("10.0.0.2:0".parse()?, "10.0.0.1:7000".parse()?)?;
     let expectation = Expectation::new(signalling, audio)
         .from_any_address()
         .from_any_port()
+        .helper("sip".parse()?)
         .class(1)
         .flags(ExpectationFlags::USERSPACE | ExpectationFlags::PERMANENT);
     handle.expectations().create(&expectation)?;

@@ -6,7 +6,8 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::{Expectation, Flow, Handle, Tuple};
+use netfilter_conntrack::model::Protocol;
+use netfilter_conntrack::{Expectation, Flow, Handle, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -15,14 +16,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let chat = Tuple::tcp("10.0.0.1:40000".parse()?, "10.0.0.2:6667".parse()?)?;
     let signalling = Tuple::udp("10.0.0.1:5060".parse()?, "10.0.0.2:5060".parse()?)?;
     for (tuple, helper) in [(chat, "irc"), (signalling, "sip")] {
-        handle.create(&Flow::new(tuple).timeout(Duration::from_secs(300)).helper(helper.parse()?))?;
+        let master = Flow::new(tuple).timeout(Duration::from_secs(300)).helper(helper.parse()?);
+        // A connection is created in a state.
+        let is_tcp = tuple.protocol() == Protocol::TCP;
+        handle.create(&if is_tcp { master.tcp_state(TcpState::Established) } else { master })?;
     }
     for port in [5000, 5001, 5002] {
         let data = Tuple::tcp("10.0.0.2:0".parse()?, SocketAddr::from(([10, 0, 0, 1], port)))?;
         handle.expectations().create(&Expectation::new(chat, data).from_any_port())?;
     }
     let audio = Tuple::udp("10.0.0.2:0".parse()?, "10.0.0.1:7000".parse()?)?;
-    handle.expectations().create(&Expectation::new(signalling, audio).from_any_port().class(1))?;
+    let call = Expectation::new(signalling, audio).from_any_port();
+    // Class 1 of SIP is audio; older kernels take a class only together with the helper's name.
+    handle.expectations().create(&call.helper("sip".parse()?).class(1))?;
 
     let mut count = 0;
     for expectation in handle.expectations().dump().entries()? {

@@ -1,4 +1,4 @@
-//! What happens to expectations, as it happens.
+//! Events of expectations, as they happen.
 //!
 //! ```text
 //! cargo run --example expect_events              a demonstration, in a namespace of its own
@@ -9,9 +9,10 @@ mod support;
 
 use std::env;
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netfilter_conntrack::{Event, EventKind, Events, Expectation, Flow, Groups, Handle, Tuple};
+use netfilter_conntrack::events::{EventKind, Groups};
+use netfilter_conntrack::{Event, Events, Expectation, Flow, Handle, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let listen = || Events::builder().groups(Groups::EXPECTATIONS).open();
@@ -26,7 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut events = listen()?;
 
     let control = Tuple::tcp("10.0.0.1:40000".parse()?, "10.0.0.2:21".parse()?)?;
-    let master = Flow::new(control).timeout(Duration::from_secs(300)).helper("ftp".parse()?);
+    let master = Flow::new(control)
+        .tcp_state(TcpState::Established)
+        .timeout(Duration::from_secs(300))
+        .helper("ftp".parse()?);
     handle.create(&master)?;
     let data = Tuple::tcp("10.0.0.1:0".parse()?, "10.0.0.2:5000".parse()?)?;
     handle.expectations().create(&Expectation::new(control, data).from_any_port())?;
@@ -34,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     handle.delete(&master)?;
 
     for kind in [EventKind::New, EventKind::Destroy] {
-        let event = events.next_before(Instant::now() + Duration::from_secs(5)).ok_or("no event came")??;
+        let event = events.next_timeout(Duration::from_secs(5)).ok_or("no event came")??;
         match event {
             Event::Expectation(change) if (change.kind, change.entry.expected) == (kind, data) => {
                 println!("{kind:?} {}", change.entry);

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::{Expectation, Flow, Handle, Tuple};
+use netfilter_conntrack::{Expectation, Flow, Handle, TcpState, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -15,7 +15,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let chat = Tuple::tcp("10.0.0.1:40000".parse()?, "10.0.0.2:6667".parse()?)?;
     let control = Tuple::tcp("10.0.0.1:40000".parse()?, "10.0.0.2:21".parse()?)?;
     for (master, helper, port) in [(chat, "irc", 5000), (control, "ftp", 5001)] {
-        handle.create(&Flow::new(master).timeout(Duration::from_secs(300)).helper(helper.parse()?))?;
+        handle.create(
+            &Flow::new(master)
+                .tcp_state(TcpState::Established)
+                .timeout(Duration::from_secs(300))
+                .helper(helper.parse()?),
+        )?;
         let data = Tuple::tcp("10.0.0.2:0".parse()?, SocketAddr::from(([10, 0, 0, 1], port)))?;
         handle.expectations().create(&Expectation::new(master, data).from_any_port())?;
     }

@@ -1,4 +1,4 @@
-//! Deletes many entries at once: by filter, by family, and all.
+//! Deletes many entries at once: by mark, by family, and all.
 
 mod support;
 
@@ -6,7 +6,8 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::{Family, Flow, Handle, Tuple};
+use netfilter_conntrack::model::Family;
+use netfilter_conntrack::{Flow, Handle, Selector, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
@@ -21,17 +22,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let left = |handle: &mut Handle| handle.dump().entries().map(Iterator::count);
     // Bit 4 of the mark: 16 to 20, in both families.
-    handle.flush_where().mark_masked(0x10, 0x10).run()?;
+    let how = handle.flush_matching(Selector::any_zone().mark_masked(0x10, 0x10))?;
+    println!("deleted {how}");
     let after_mark = left(&mut handle)?;
     // Another zone than that of the entries: nothing happens.
-    handle.flush_where().zone(11).run()?;
-    handle.flush_family(Family::Ipv4)?;
+    handle.flush_matching(Selector::zone(11)).map(drop)?;
+    handle.flush_matching(Selector::any_zone().family(Family::Ipv4)).map(drop)?;
     let after_family = left(&mut handle)?;
     // Everything has to be asked for by its own name.
-    let everything = handle.flush_where().run();
+    let everything = handle.flush_matching(Selector::any_zone());
     handle.flush()?;
     let after_all = left(&mut handle)?;
-    println!("40 entries, then {after_mark}, {after_family}, {after_all}; without a filter: {everything:?}");
+    println!(
+        "40 entries, then {after_mark}, {after_family}, {after_all}; without a condition: {everything:?}"
+    );
     match (after_mark, after_family, after_all, everything.is_err()) {
         (30, 15, 0, true) => Ok(()),
         _ => Err("that is not what was asked for".into()),

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let control = established(Tuple::tcp("10.0.0.1:5000".parse()?, "10.0.0.2:21".parse()?)?);
     let data = established(Tuple::tcp("10.0.0.2:20".parse()?, "10.0.0.1:5001".parse()?)?);
-    let data = data.master(control.original);
+    let data = data.with_master(control.original);
     // The master has to be there first.
     match handle.create(&data) {
         Err(error @ netfilter_conntrack::Error::NotFound(_)) => println!("{error}"),
@@ -26,9 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     handle.create(&data)?;
 
     let found = handle.get(&data)?;
-    println!("{} belongs to {:?}", found.key(), found.extra.master.map(|master| master.to_string()));
+    println!("{} belongs to {:?}", found.key(), found.master().map(|master| master.to_string()));
     let expected = found.status.unwrap_or_default().contains(Status::EXPECTED);
-    if found.extra.master != Some(control.original) || !expected {
+    if found.master() != Some(control.original) || !expected {
         return Err(format!("the kernel has {found:?}").into());
     }
     Ok(())

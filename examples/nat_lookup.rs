@@ -1,5 +1,5 @@
-//! Whose connection is it? Keeps a mirror of the table and answers from memory what a connection is
-//! translated to, as a program does that sees packets on one side of a NAT only.
+//! Whose connection is it? Keeps a mirror of the table and looks up translations in memory. Use it where you
+//! see packets on one side of a NAT only.
 //!
 //! ```text
 //! cargo run --example nat_lookup            a demonstration, in a namespace of its own
@@ -11,9 +11,10 @@ mod support;
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, Table, TableChange, Tuple};
+use netfilter_conntrack::mirror::MirrorChange;
+use netfilter_conntrack::{Flow, Handle, Mirror, Status, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     if env::args().nth(1).as_deref() == Some("--here") {
@@ -23,40 +24,63 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut handle = Handle::open()?;
     let gateway: SocketAddr = "198.51.100.1:40000".parse()?;
     let inside = Tuple::udp("10.0.0.7:5353".parse()?, "203.0.113.1:53".parse()?)?;
-    let mut table = Table::open()?;
+    let mut mirror = Mirror::open()?;
     handle.create(&Flow::new(inside).snat(gateway).timeout(Duration::from_secs(60)))?;
 
     // What the kernel did before is applied when we say so; a second is plenty.
-    let in_step = table.sync(Instant::now() + Duration::from_secs(1))?;
-    let outside = table.translated(&inside, 0).ok_or("the flow should be known")?;
+    let in_step = mirror.sync_timeout(Duration::from_secs(1))?;
+    let outside = mirror.translated(&inside, 0).ok_or("the flow should be known")?;
     println!("{inside} leaves as {outside}");
     let answer = outside.inverse();
-    let (direction, flow) = table.find(&answer, 0).ok_or("the answer should be known")?;
-    println!("{answer} is the {direction} direction of {}", flow.original);
-    let whose = (flow.original.src(), table.translated(&answer, 0));
-    println!("{} flow in {} bytes", table.len(), table.bytes());
+    let (direction, entry) = mirror.find(&answer, 0).ok_or("the answer should be known")?;
+    println!("{answer} is the {direction} direction of {}", entry.original());
+    let whose = (entry.original().src(), mirror.translated(&answer, 0));
+    println!("{} flow in {} bytes", mirror.len(), mirror.bytes());
 
     let expected = Tuple::udp(gateway, "203.0.113.1:53".parse()?)?;
     if !in_step || outside != expected || whose != (inside.src(), Some(inside.inverse())) {
         return Err(format!("{outside} and {whose:?} are wrong").into());
     }
+    // A flow of IPVS has no bit of NAT. Its tuples differ all the same, and they are what the mirror goes by.
+    let mut balanced = Flow::new(Tuple::udp("10.0.0.8:5353".parse()?, "203.0.113.2:53".parse()?)?);
+    balanced.reply = Tuple::udp("192.168.0.9:53".parse()?, "10.0.0.8:5353".parse()?)?;
+    handle.create(&balanced.clone().timeout(Duration::from_secs(60)).status(Status::SEEN_REPLY))?;
+    mirror.sync_timeout(Duration::from_secs(1))?;
+    let flow = mirror.get(balanced.original).ok_or("the flow should be known")?.flow();
+    let to = mirror.translated(&balanced.original, 0);
+    println!("{} goes to {to:?}; NAT: {}", balanced.original, flow.is_dnat());
+    if flow.is_dnat() || to != Some(balanced.reply.inverse()) {
+        return Err(format!("{to:?} is wrong").into());
+    }
+
     handle.delete(inside)?;
-    match table.next_before(Instant::now() + Duration::from_secs(5)) {
-        Some(Ok(TableChange::Removed(flow))) if flow.original == inside => Ok(()),
-        other => Err(format!("the flow should have been removed: {other:?}").into()),
+    // The changes since the mirror was opened, in order: two flows came, and one went.
+    let mut changes = Vec::new();
+    while !matches!(changes.last(), Some(MirrorChange::Removed(_))) {
+        changes.push(mirror.next_change_timeout(Duration::from_secs(5)).ok_or("no change came")??);
+    }
+    changes.iter().for_each(|change| println!("{change}"));
+    match &changes[..] {
+        [MirrorChange::Added(first), MirrorChange::Added(_), MirrorChange::Removed(last)]
+            if first.original == inside && last.original == inside =>
+        {
+            Ok(())
+        }
+        other => Err(format!("other changes were expected: {other:?}").into()),
     }
 }
 
-/// Prints what changes, and that the mirror was out of step and is in step again.
+/// Prints each change, and that the mirror was out of step and is in step again.
 fn follow() -> Result<(), Box<dyn Error>> {
-    let table = Table::open()?;
-    println!("{} flows, {} of which may send no events", table.len(), table.unwatched());
-    for change in table {
-        match change? {
-            TableChange::Added(flow) => println!("+ {flow}"),
-            TableChange::Changed { after, .. } => println!("  {after}"),
-            TableChange::Removed(flow) => println!("- {flow}"),
-            other => println!("{other:?}"),
+    let mut mirror = Mirror::open()?;
+    println!("{} flows, {} of which may send no events", mirror.len(), mirror.unwatched());
+    while let Some(change) = mirror.next_change() {
+        let change = change?;
+        println!("{change}");
+        // Between two changes the mirror answers as ever.
+        if let MirrorChange::Added(flow) = change {
+            let outside = mirror.translated(&flow.original, flow.zone);
+            println!("          leaves as {}", outside.ok_or("it was just added")?);
         }
     }
     Ok(())

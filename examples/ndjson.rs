@@ -1,14 +1,14 @@
-//! The table, or what happens to it, as one JSON object a line: for Vector, Fluent Bit, a producer of
-//! Kafka, jq or whatever else reads lines.
+//! The table, or its changes, as one JSON object a line: for Vector, Fluent Bit, a producer of
+//! Kafka, jq or any other reader of lines.
 //!
 //! ```text
-//! cargo run --features json --example ndjson              a demonstration, in a namespace of its own
-//! cargo run --features json --example ndjson -- --dump    this machine's table
-//! cargo run --features json --example ndjson -- --follow  this machine's events, until interrupted
+//! cargo run --features save --example ndjson              a demonstration, in a namespace of its own
+//! cargo run --features save --example ndjson -- --dump    this machine's table
+//! cargo run --features save --example ndjson -- --follow  this machine's events, until interrupted
 //! ```
 //!
 //! Of `--dump` each line is a flow, of `--follow` an event; lost events are lines too. The module `json`
-//! of the crate describes both. What cannot be understood is a line on standard error, and the rest goes
+//! of the crate describes both. A message that cannot be understood is a line on standard error, and the rest goes
 //! on. When the reader goes away the program ends, with the next line that it cannot write.
 
 mod support;
@@ -16,9 +16,10 @@ mod support;
 use std::env;
 use std::error::Error;
 use std::io::{self, BufWriter, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netfilter_conntrack::{Event, Events, Flow, Groups, Handle, Tuple};
+use netfilter_conntrack::events::Groups;
+use netfilter_conntrack::{Event, Events, Flow, Handle, Tuple};
 use serde::Serialize;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -38,7 +39,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Runs `write`; that the pipe is closed is how its reader says that it has enough.
+/// Runs `write`; a closed pipe means that its reader has enough.
 fn until_nobody_reads(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     match write(&mut BufWriter::new(io::stdout().lock())) {
         Err(error) if is_closed_pipe(&*error) => Ok(()),
@@ -56,7 +57,7 @@ fn line(out: &mut dyn Write, object: &impl Serialize) -> Result<()> {
     Ok(out.write_all(&text)?)
 }
 
-/// A line, or on standard error why there is none. Only what ends the program is an error here.
+/// A line, or on standard error the reason for none. Only faults that end the program are errors here.
 fn line_or_complaint(out: &mut dyn Write, item: Item<impl Serialize>) -> Result<()> {
     match item {
         Ok(object) => line(out, &object),
@@ -75,7 +76,7 @@ fn dump(handle: &mut Handle, out: &mut dyn Write) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// What is queued is written at once, and flushed before the next wait.
+/// Queued events are written at once, and flushed before the next wait.
 fn follow(mut events: Events, out: &mut dyn Write) -> Result<()> {
     loop {
         let event = match events.try_next() {
@@ -94,7 +95,7 @@ fn follow(mut events: Events, out: &mut dyn Write) -> Result<()> {
 
 fn demonstrate(out: &mut dyn Write) -> Result<()> {
     let mut handle = Handle::open()?;
-    let mut events = Events::builder().open()?;
+    let mut events = Events::open()?;
     for port in [1, 2, 3] {
         let tuple = Tuple::udp(([10, 0, 0, 1], port).into(), "10.0.0.2:53".parse()?)?;
         handle.create(&Flow::new(tuple).zone(10).mark(port.into()).timeout(Duration::from_secs(60)))?;
@@ -103,7 +104,7 @@ fn demonstrate(out: &mut dyn Write) -> Result<()> {
     let mut text = Vec::new();
     dump(&mut handle, &mut text)?;
     for _ in 0..3 {
-        let event = events.next_before(Instant::now() + Duration::from_secs(5)).ok_or("no event came")?;
+        let event = events.next_timeout(Duration::from_secs(5)).ok_or("no event came")?;
         line(&mut text, &event?)?;
     }
     let text = String::from_utf8(text)?;

@@ -1,7 +1,7 @@
-//! A program with a netlink socket of its own: create, get, dump, delete, and the events of it.
+//! Messages for a netlink socket of your own: create, get, dump, delete, and the events of it.
 //!
-//! [`Handle`](netfilter_conntrack::Handle) does this and more. A program that has an event loop
-//! with sockets already needs only the messages.
+//! [`Handle`](netfilter_conntrack::Handle) does this and more. If you have an event loop with sockets already,
+//! you need only the messages.
 
 mod support;
 
@@ -10,8 +10,9 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::message::{Message, Request, split};
-use netfilter_conntrack::{EventKind, Flow, TcpState, Tuple};
+use netfilter_conntrack::{Flow, TcpState, Tuple};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 

@@ -1,4 +1,4 @@
-//! What can be done here, and what will be missing and why.
+//! The abilities of this machine; missing ones with the reason.
 //!
 //! ```text
 //! cargo run --example preflight            a demonstration, in a namespace of its own
@@ -46,9 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn print(preflight: &Preflight) {
     let kernel = preflight.kernel().map_or("an unknown release".to_owned(), |release| release.to_string());
-    let library = preflight.library();
-    println!("Linux {kernel}, libnetfilter_conntrack {} or newer", library.runs_with);
-    println!("(built with the headers of {})\n", library.built_with);
+    println!("Linux {kernel}");
+    if let Some(library) = preflight.library() {
+        println!("libnetfilter_conntrack {} or newer", library.runs_with);
+        println!("(built with the headers of {})\n", library.built_with);
+    }
     for capability in preflight.iter() {
         println!("{:9}  {}: {}", capability.state, capability.feature, capability.decided_by);
     }

@@ -13,7 +13,8 @@ use std::error::Error;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use netfilter_conntrack::{CpuStatistics, Flow, Handle, Tuple};
+use netfilter_conntrack::handle::CpuStatistics;
+use netfilter_conntrack::{Flow, Handle, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     if env::args().nth(1).as_deref() == Some("--here") {
@@ -48,7 +49,8 @@ fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
     let usage = handle.usage()?;
     gauge(&mut text, "entries", "Entries in the table.")?;
     writeln!(text, "conntrack_entries {}", usage.entries)?;
-    if let Some(limit) = usage.limit {
+    // 0 is no limit.
+    if let Some(limit) = usage.limit.filter(|limit| *limit != 0) {
         gauge(&mut text, "limit", "Entries that there may be.")?;
         writeln!(text, "conntrack_limit {limit}")?;
     }
@@ -57,7 +59,9 @@ fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
     for (name, help, counter) in COUNTERS {
         writeln!(text, "# HELP conntrack_{name}_total {help}\n# TYPE conntrack_{name}_total counter")?;
         for cpu in &cpus {
-            writeln!(text, "conntrack_{name}_total{{cpu=\"{}\"}} {}", cpu.cpu, counter(cpu))?;
+            // A kernel without the counter has nothing to show.
+            let Some(count) = counter(cpu) else { continue };
+            writeln!(text, "conntrack_{name}_total{{cpu=\"{}\"}} {count}", cpu.cpu)?;
         }
     }
 
@@ -70,8 +74,8 @@ fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// What a counter is called, what it means, and where it is.
-type Counter = (&'static str, &'static str, fn(&CpuStatistics) -> u32);
+/// A counter: its name, its meaning, and its place.
+type Counter = (&'static str, &'static str, fn(&CpuStatistics) -> Option<u32>);
 
 const COUNTERS: [Counter; 6] = [
     ("inserted", "Entries made.", |cpu| cpu.insert),

@@ -1,5 +1,5 @@
-//! Keeps a zone in step with a set of wanted flows: deletes what is not wanted, makes what is
-//! missing, corrects what differs, and touches nothing else. Running it again changes nothing.
+//! Keeps a zone in step with a set of wanted flows: deletes unwanted flows, creates
+//! missing ones, corrects different ones, and touches nothing else. Running it again changes nothing.
 //!
 //! ```text
 //! cargo run --example reconcile
@@ -19,7 +19,7 @@ type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 /// Wanted flows: the mark of each.
 type Wanted = Arc<HashMap<Tuple, u32>>;
 
-/// What a run changed.
+/// The changes of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Changes {
     deleted: u64,

@@ -15,7 +15,9 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use netfilter_conntrack::{Flow, Handle, PortSet, Protocol, Selector, SelectorSet, Tuple, ipnet::IpNet};
+use netfilter_conntrack::model::Protocol;
+use netfilter_conntrack::select::{PortSet, SelectorSet};
+use netfilter_conntrack::{Flow, Handle, Selector, TcpState, Tuple, ipnet::IpNet};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -25,7 +27,7 @@ struct Device {
     address: IpAddr,
 }
 
-/// What a rule let in.
+/// The flows that a rule let in.
 struct Rule {
     protocol: Protocol,
     ports: PortSet,
@@ -37,8 +39,8 @@ impl Rule {
     fn flows_of(&self, device: &Device) -> Selector {
         Selector::zone(device.zone)
             .protocol(self.protocol)
-            .dst(device.address.into())
-            .dport(self.ports.clone())
+            .dst(device.address)
+            .dst_port(self.ports.clone())
             .src_in(self.remotes.iter().copied())
     }
 }
@@ -76,7 +78,7 @@ fn main() -> Result<()> {
     let gone: SelectorSet = devices.iter().map(|device| rule.flows_of(device)).collect();
 
     let start = Instant::now();
-    let outcome = handle.delete_matching(&gone).deadline(Duration::from_secs(30)).run()?;
+    let outcome = handle.delete_matching(&gone).timeout(Duration::from_secs(300)).run()?;
     println!(
         "the rule is gone: {} deleted, {} left, in one pass of {:?} (conntrack(8): {} processes)",
         outcome.done,
@@ -99,5 +101,5 @@ fn main() -> Result<()> {
 
 fn connection(device: &Device, remote: IpAddr, port: u16) -> Result<Flow> {
     let tuple = Tuple::tcp(SocketAddr::new(remote, 40_000), SocketAddr::new(device.address, port))?;
-    Ok(Flow::new(tuple).zone(device.zone).timeout(Duration::from_secs(600)))
+    Ok(Flow::new(tuple).tcp_state(TcpState::Established).zone(device.zone).timeout(Duration::from_secs(3600)))
 }

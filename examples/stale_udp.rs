@@ -1,4 +1,4 @@
-//! A port-forward changes: the UDP flows to its old target must go, or clients that never stop
+//! You change a port-forward: delete the UDP flows to its old target, or clients that never stop
 //! sending stay there for ever. UDP has no end that would remove them.
 //!
 //! ```text
@@ -11,7 +11,8 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::{Flow, Handle, NatTarget, Selector, SweepOutcome, Tuple};
+use netfilter_conntrack::model::NatTarget;
+use netfilter_conntrack::{Flow, Handle, Outcome, Selector, TcpState, Tuple};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -33,7 +34,9 @@ fn main() -> Result<()> {
     ];
     let fine = [
         forwarded(4, new)?,
-        Flow::new(Tuple::tcp(client(1, 4000), service)?).dnat(NatTarget::from(old)),
+        Flow::new(Tuple::tcp(client(1, 4000), service)?)
+            .tcp_state(TcpState::Established)
+            .dnat(NatTarget::from(old)),
         Flow::new(Tuple::udp(client(1, 4000), "203.0.113.1:54".parse()?)?),
         // Not to the service, only from the same port number.
         Flow::new(Tuple::udp(client(1, 53), "203.0.113.1:9".parse()?)?),
@@ -45,31 +48,33 @@ fn main() -> Result<()> {
     }
 
     println!("the forward of {service} goes to {new} from now on; stale are:");
-    for flow in handle.delete_matching(stale_flows(service, new)).dry_run()? {
+    for flow in handle.delete_matching(stale_flows(service, &[new])).dry_run()? {
         println!("  {}", flow?);
     }
     // More than that would be a mistake of ours.
-    let outcome = handle.delete_matching(stale_flows(service, new)).limit(1000).run()?;
+    let outcome = handle.delete_matching(stale_flows(service, &[new])).limit(1000).run()?;
     report(&outcome);
     expect(&mut handle, outcome.done == 3 && outcome.is_complete(), fine.len())?;
 
-    println!("\nthe service is gone: whatever went to port 5353 of any target goes too");
-    let to_target = Selector::zone(0).udp().dnat().reply_sport(5353);
-    let outcome = handle.delete_matching(to_target).run()?;
+    println!("\nthe service has no target any more: whatever goes to it is stale");
+    let outcome = handle.delete_matching(stale_flows(service, &[])).run()?;
     report(&outcome);
     expect(&mut handle, outcome.done == 1, fine.len() - 1)?;
     println!("\neverything as it should be");
     Ok(())
 }
 
-/// UDP flows to a forwarded address and port that are not answered by its target.
-fn stale_flows(service: SocketAddr, target: SocketAddr) -> Selector {
-    let current = Selector::any_zone().reply_src(target.ip().into()).reply_sport(target.port());
-    Selector::zone(0).udp().dst(service.ip().into()).dport(service.port()).except(current)
+/// UDP flows to a forwarded address and port that are not answered by one of its targets. Without a target
+/// all flows to the service are stale, and none to another.
+fn stale_flows(service: SocketAddr, targets: &[SocketAddr]) -> Selector {
+    let answered_by =
+        |target: &SocketAddr| Selector::any_zone().reply_src(target.ip()).reply_src_port(target.port());
+    let current = Selector::any_of(targets.iter().map(answered_by));
+    Selector::zone(0).udp().dst(service.ip()).dst_port(service.port()).except(current)
 }
 
-fn report(outcome: &SweepOutcome) {
-    println!("{} deleted, {} gone already, {} failed", outcome.done, outcome.already_gone, outcome.failed);
+fn report(outcome: &Outcome) {
+    println!("{outcome}");
 }
 
 fn expect(handle: &mut Handle, outcome: bool, left: usize) -> Result<()> {

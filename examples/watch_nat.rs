@@ -1,4 +1,4 @@
-//! What is translated, as it happens: who went out as what, and what was forwarded where.
+//! Translations as they happen: sources with their new address, and forwarded connections.
 //!
 //! ```text
 //! cargo run --example watch_nat              a demonstration, in a namespace of its own
@@ -12,7 +12,8 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netfilter_conntrack::{Event, EventKind, Events, Flow, Groups, Handle, Tuple};
+use netfilter_conntrack::events::{EventKind, Groups};
+use netfilter_conntrack::{Event, Events, Flow, Handle, Status, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // The bit that says so comes with the first event and never changes.
@@ -35,6 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     handle.create(&flow(2, 53)?)?;
     let forward: std::net::SocketAddr = "192.168.0.2:8053".parse()?;
     handle.create(&flow(3, 53)?.dnat(forward))?;
+    let mut without_nat = flow(4, 53)?.status(Status::SEEN_REPLY);
+    without_nat.reply = Tuple::udp("192.168.0.9:53".parse()?, "10.0.0.4:5000".parse()?)?;
+    handle.create(&without_nat)?;
     handle.delete(&flow(1, 53)?)?;
 
     let mut lines = Vec::new();
@@ -45,12 +49,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let expected = [
         "begins udp 10.0.0.1 as 198.51.100.1",
         "begins udp 203.0.113.1 port 53 is 192.168.0.2 port 8053",
+        "begins udp 10.0.0.4:5000 -> 203.0.113.1:53, \
+         answered as udp 192.168.0.9:53 -> 10.0.0.4:5000 without NAT",
         "ends   udp 10.0.0.1 as 198.51.100.1",
     ];
     if lines == expected { Ok(()) } else { Err(format!("{expected:?} should have come").into()) }
 }
 
-/// What an event says about translations: none, one, or one of each side.
+/// The translations in an event: none, one, or one of each side.
 fn translations(event: &Event) -> Vec<String> {
     let change = match event {
         Event::Flow(change) => change,
@@ -61,6 +67,11 @@ fn translations(event: &Event) -> Vec<String> {
     let (original, reply) = (&flow.original, &flow.reply);
     let port = |port: Option<u16>| port.map_or(String::new(), |port| format!(" port {port}"));
     let mut lines = Vec::new();
+    // The tuples differ, and no bit says that NAT did it: IPVS with `vs.conntrack`.
+    let differs = *reply != original.inverse();
+    if differs && !(flow.is_snat() || flow.is_dnat() || flow.is_port_snat() || flow.is_port_dnat()) {
+        lines.push(format!("{word} {original}, answered as {reply} without NAT"));
+    }
     if flow.is_snat() {
         lines.push(format!("{word} {} {} as {}", original.protocol(), original.src(), reply.dst()));
     }

@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use netfilter_conntrack::{Error as Conntrack, Flow, Handle, Tuple, ZoneAllocator, ZoneState};
+use netfilter_conntrack::handle::ZoneAllocator;
+use netfilter_conntrack::model::ZoneState;
+use netfilter_conntrack::{Error as Conntrack, Flow, Handle, Tuple};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// What is kept over a restart: the zone of each tenant.
+/// The state kept over a restart: the zone of each tenant.
 type Tenants = BTreeMap<&'static str, u16>;
 
 fn main() -> Result<()> {

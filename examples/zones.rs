@@ -1,4 +1,5 @@
-//! Conntrack zones, from finding an unused one to emptying it.
+//! Conntrack zones, from finding an unused one to emptying it: through libnetfilter_conntrack
+//! (`nfct::Session`) and through [`Handle`], which have to agree on every field of every entry.
 //!
 //! ```text
 //! cargo run --example zones                         a demonstration, in a namespace of its own
@@ -6,6 +7,8 @@
 //! cargo run --example zones -- --netns blue --zone 10
 //! ```
 
+#[path = "support/doors.rs"]
+mod doors;
 mod support;
 
 use std::collections::BTreeSet;
@@ -15,9 +18,9 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use netfilter_conntrack::{
-    Flow, Handle, Namespace, PerDirection, ProtoInfo, SctpState, Status, TcpState, Tuple,
-};
+use doors::Door;
+use netfilter_conntrack::model::{PerDirection, ProtoInfo, SctpState};
+use netfilter_conntrack::{Flow, Handle, Namespace, Selector, Status, TcpState, Tuple};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -75,54 +78,117 @@ fn find_namespace(text: &str) -> Result<Namespace> {
 }
 
 fn list_zone(handle: &mut Handle, zone: u16) -> Result<()> {
-    let flows = handle.dump().zone_in_any_direction(zone).entries()?.collect::<Result<Vec<_>, _>>()?;
+    let flows = handle
+        .dump()
+        .matching(Selector::zone_in_any_direction(zone))
+        .entries()?
+        .collect::<Result<Vec<_>, _>>()?;
     println!("{} entries in zone {zone}", flows.len());
     print_table(&flows);
     Ok(())
 }
 
+/// The same scenario through each door: first the C library makes the changes, then `Handle`. After each
+/// step both list the zone, and every field of every entry has to be the same.
 fn demonstrate() -> Result<()> {
     let mut handle = Handle::open()?;
-    let zone = handle.find_unused_zone(10..=30)?;
-    println!("zone {zone} is unused; creating flows in it");
+    let mut library = doors::library()?;
+    if library.is_some() {
+        scenario(&mut handle, &mut library, Writer::Library)?;
+        println!();
+    }
+    scenario(&mut handle, &mut library, Writer::Handle)?;
+    match library {
+        Some(_) => println!("\neverything as it should be, and the same through both doors"),
+        None => println!("\neverything as it should be"),
+    }
+    Ok(())
+}
+
+/// Who makes the changes.
+#[derive(Clone, Copy, PartialEq)]
+enum Writer {
+    Library,
+    Handle,
+}
+
+/// The changes, and the check after each.
+struct Scenario<'d> {
+    handle: &'d mut Handle,
+    library: &'d mut Option<Box<dyn Door>>,
+    writer: Writer,
+}
+
+fn scenario(handle: &mut Handle, library: &mut Option<Box<dyn Door>>, writer: Writer) -> Result<()> {
+    let mut both = Scenario { handle, library, writer };
+    let zone = both.writer().unused_zone(10..=30)?;
+    println!("{}: zone {zone} is unused; creating flows in it", both.writer().name());
 
     let flows = flows()?.into_iter().map(|flow| flow.zone(zone)).collect::<Vec<_>>();
     for flow in &flows {
-        handle.create(flow)?;
+        both.writer().create(flow)?;
     }
     // A neighbour that must never be touched.
-    let neighbour = flows[0].identity().zone(zone + 1).timeout(Duration::from_secs(60));
-    handle.create(&neighbour)?;
-    expect(&mut handle, zone, &flows)?;
+    let neighbour =
+        flows[0].identity().tcp_state(TcpState::Established).zone(zone + 1).timeout(Duration::from_secs(60));
+    both.writer().create(&neighbour)?;
+    let created = both.expect(zone, &flows)?;
+    print_table(&created);
 
     let (one, rest) = flows.split_first().ok_or("no flows")?;
-    println!("\ndeleting {}", one.key());
-    handle.delete(one)?;
-    expect(&mut handle, zone, rest)?;
+    println!("deleting {}", one.key());
+    both.delete(&[one], 1)?;
+    both.expect(zone, rest)?;
 
     let (several, rest) = rest.split_at(3);
-    println!("\ndeleting {} more, and one that is gone already", several.len());
-    let outcome = handle.delete_all(several.iter().chain([one]))?;
-    println!(
-        "{} deleted, {} gone already, {} failed",
-        outcome.deleted.len(),
-        outcome.already_gone.len(),
-        outcome.failed.len()
-    );
-    if (outcome.deleted.len(), outcome.already_gone.len(), outcome.failed.len()) != (3, 1, 0) {
-        return Err("three should have been deleted and one gone".into());
-    }
-    expect(&mut handle, zone, rest)?;
+    println!("deleting {} more, and one that is gone already", several.len());
+    both.delete(&several.iter().chain([one]).collect::<Vec<_>>(), several.len())?;
+    both.expect(zone, rest)?;
 
-    println!("\nemptying zone {zone}");
-    let outcome = handle.empty_zone(zone)?;
-    if outcome.done != rest.len() as u64 || !outcome.is_complete() {
-        return Err(format!("{} entries should have been deleted: {outcome:?}", rest.len()).into());
+    println!("emptying zone {zone}");
+    let deleted = both.writer().empty(zone)?;
+    if deleted != rest.len() as u64 {
+        return Err(format!("{deleted} entries were deleted, and not {}", rest.len()).into());
     }
-    expect(&mut handle, zone, &[])?;
-    expect(&mut handle, zone + 1, &[neighbour])?;
-    println!("\neverything as it should be");
+    both.expect(zone, &[])?;
+    both.expect(zone + 1, &[neighbour])?;
+    both.writer().empty(zone + 1)?;
     Ok(())
+}
+
+impl Scenario<'_> {
+    fn writer(&mut self) -> &mut dyn Door {
+        match (self.writer, &mut self.library) {
+            (Writer::Library, Some(library)) => library.as_mut(),
+            _ => &mut *self.handle,
+        }
+    }
+
+    /// Deletes flows, of which so many are to be there.
+    fn delete(&mut self, flows: &[&Flow], there: usize) -> Result<()> {
+        let mut deleted = 0;
+        for flow in flows {
+            deleted += usize::from(self.writer().delete(flow)?);
+        }
+        println!("  {deleted} deleted, {} gone already", flows.len() - deleted);
+        if deleted == there { Ok(()) } else { Err(format!("{there} should have been deleted").into()) }
+    }
+
+    /// Lists the zone through both doors and checks that exactly these flows are in it.
+    fn expect(&mut self, zone: u16, wanted: &[Flow]) -> Result<Vec<Flow>> {
+        let library = self.library.as_mut().map(|library| &mut **library as &mut dyn Door);
+        let compared = if library.is_some() { ", every field the same through both doors" } else { "" };
+        let found = doors::list_alike(self.handle, library, zone)?;
+        println!("  zone {zone}: {} entries{compared}", found.len());
+        let tuples =
+            |flows: &[Flow]| flows.iter().map(|flow| flow.original.to_string()).collect::<BTreeSet<_>>();
+        let (wanted, listed) = (tuples(wanted), tuples(&found));
+        if wanted != listed {
+            let wrong = wanted.symmetric_difference(&listed).collect::<Vec<_>>();
+            return Err(format!("zone {zone} differs from what was expected: {wrong:#?}").into());
+        }
+        Ok(found)
+    }
 }
 
 /// A flow of each kind, in IPv4 and IPv6.
@@ -146,20 +212,6 @@ fn flows() -> Result<Vec<Flow>> {
         flows.push(Flow::new(Tuple::gre(client, server, 0x10, 0x20)?));
     }
     Ok(flows.into_iter().map(|flow| flow.timeout(Duration::from_secs(300))).collect())
-}
-
-/// Lists the zone and checks that exactly these flows are in it.
-fn expect(handle: &mut Handle, zone: u16, wanted: &[Flow]) -> Result<()> {
-    let found = handle.dump().zone(zone).entries()?.collect::<Result<Vec<_>, _>>()?;
-    println!("zone {zone}: {} entries", found.len());
-    print_table(&found);
-    let tuples = |flows: &[Flow]| flows.iter().map(|flow| flow.original.to_string()).collect::<BTreeSet<_>>();
-    let (wanted, found) = (tuples(wanted), tuples(&found));
-    if wanted != found {
-        let wrong = wanted.symmetric_difference(&found).collect::<Vec<_>>();
-        return Err(format!("zone {zone} differs from what was expected: {wrong:#?}").into());
-    }
-    Ok(())
 }
 
 fn print_table(flows: &[Flow]) {

@@ -1,8 +1,8 @@
 //! Messages for programs that have a netlink socket of their own.
 //!
-//! [`Handle`](crate::Handle) sends and receives by itself. A program that already has a socket and
-//! an event loop for it, or that gets connection attributes from elsewhere, as with the packets of
-//! nfqueue, finds here what it needs of that: requests as bytes, and bytes as flows.
+//! [`Handle`](crate::Handle) sends and receives by itself. If you already have a socket and an event loop for
+//! it, or get connection attributes from elsewhere, as with the packets of nfqueue, use this module: it
+//! turns requests into bytes, and bytes into flows.
 //!
 //! ```
 //! use netfilter_conntrack::message::{Message, Request};
@@ -19,20 +19,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod verdict;
+
 use std::fmt;
 
-use crate::direction::Direction;
-use crate::error::{InputError, Result};
-use crate::event::EventKind;
-use crate::flow::{Flow, Purpose};
-use crate::key::Key;
-use crate::object::{Conntrack, MessageBuf, ObjectError, attr};
-use crate::proto::Family;
-use crate::wire::attr::{Malformed, aligned};
-use crate::wire::encode::{self, Zones};
-use crate::wire::{decode, uapi, validate};
+pub use verdict::verdict_attributes;
 
-/// What is asked of the kernel about one entry.
+use crate::error::{Fault, Operation, Result, Subject};
+use crate::kernel::{During, tracker};
+use crate::model::direction::Direction;
+use crate::model::event::EventKind;
+use crate::model::flow::{Flow, Purpose};
+use crate::model::input::InputError;
+use crate::model::key::Key;
+use crate::model::proto::Family;
+use crate::model::tuple::Tuple;
+use crate::netlink::attr::{Malformed, aligned};
+use crate::netlink::encode::{self, Zones};
+use crate::netlink::message::MessageBuf;
+use crate::netlink::{decode, uapi, validate};
+
+/// A kind of request about one entry.
 #[doc(alias = "nf_conntrack_query")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Request {
@@ -55,7 +62,7 @@ pub enum Request {
 
 impl Request {
     /// `nlmsg_type` and `nlmsg_flags`.
-    fn header(self) -> (u16, u16) {
+    pub(crate) fn header(self) -> (u16, u16) {
         let (kind, flags) = match self {
             Self::Create => (uapi::CT_NEW, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
             Self::CreateOrUpdate => (uapi::CT_NEW, libc::NLM_F_CREATE),
@@ -66,7 +73,17 @@ impl Request {
         (kind, (flags | libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16)
     }
 
-    fn start(self, family: u8) -> MessageBuf {
+    pub(crate) fn operation(self) -> Operation {
+        match self {
+            Self::Create => Operation::Create,
+            Self::CreateOrUpdate => Operation::CreateOrUpdate,
+            Self::Update => Operation::Update,
+            Self::Get => Operation::Get,
+            Self::Delete => Operation::Delete,
+        }
+    }
+
+    pub(crate) fn start(self, family: u8) -> MessageBuf {
         let (kind, flags) = self.header();
         MessageBuf::new(kind, flags, family, 0)
     }
@@ -74,29 +91,40 @@ impl Request {
 
 /// A request as the kernel takes it: `nlmsghdr`, `nfgenmsg`, attributes.
 ///
-/// It always names its entry completely. A delete without a tuple, which empties the table, cannot
-/// be made.
+/// It always names its entry completely. You cannot build a delete without a tuple, which would empty the
+/// table.
 #[derive(Clone)]
 pub struct Message {
-    buffer: MessageBuf,
+    pub(crate) buffer: MessageBuf,
 }
 
 impl Message {
-    /// A request for a flow, with an acknowledgement asked for and sequence number 0.
+    /// A request for a flow, with an ACK requested and sequence number 0.
     ///
     /// A lookup or a delete has the original tuple, the zone, and the id if the flow has one; an
     /// entry with another id is then not found. The others have everything that can be written.
     ///
-    /// By a zone for one direction the kernel finds any entry that has the number in the original
-    /// direction. A [`Handle`](crate::Handle) looks first which it is; here that is up to the program:
-    /// for what a lookup brings, and before an update.
+    /// By a zone for one direction the kernel finds any entry that has the number in the original direction.
+    /// A [`Handle`](crate::Handle) checks this. Here you have to: compare the zone of the entry that a lookup
+    /// returns, and look up before an update.
     ///
     /// # Errors
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a flow that cannot be sent for this:
     /// see [`Handle::create`](crate::Handle::create) and [`update`](crate::Handle::update), and
     /// [`InputError::MissingId`] for a delete in a zone for one direction without the id.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for a tuple that the running kernel
+    /// [cannot keep](crate::model::Layer4::Other). For protocols whose tracker a kernel may lack the kernel is
+    /// asked once, through a socket of its own; where it cannot be asked, as for want of rights, the tuple
+    /// is not checked.
     #[doc(alias = "nfct_nlmsg_build")]
     pub fn for_flow(request: Request, flow: &Flow) -> Result<Self> {
+        let tuples = match request {
+            Request::Get | Request::Delete => [Some(&flow.original), None, None],
+            _ => [Some(&flow.original), Some(&flow.reply), flow.extra.master.as_ref()],
+        };
+        for tuple in tuples.into_iter().flatten() {
+            check_kept(tuple).during(request.operation(), Subject::Flow(flow.key()))?;
+        }
         let mut buffer = request.start(flow.original.family().number());
         match request {
             Request::Create | Request::CreateOrUpdate => {
@@ -118,19 +146,6 @@ impl Message {
         Ok(Self { buffer })
     }
 
-    /// A request for an object of the C library, with all of its attributes that the library sends.
-    ///
-    /// # Errors
-    /// [`ObjectError::Incomplete`] when a part of a tuple is missing; [`ObjectError::TooLarge`] for
-    /// helper information of more than about 3000 bytes.
-    #[doc(alias = "nfct_nlmsg_build")]
-    pub fn for_object(request: Request, ct: &Conntrack) -> Result<Self, ObjectError> {
-        let family = ct.get(attr::ORIG_L3PROTO).ok_or(ObjectError::missing("ATTR_ORIG_L3PROTO"))?;
-        let mut buffer = request.start(family);
-        ct.append_to(&mut buffer)?;
-        Ok(Self { buffer })
-    }
-
     /// Sets the sequence number, which the answer will have.
     #[must_use]
     pub fn seq(mut self, seq: u32) -> Self {
@@ -138,7 +153,7 @@ impl Message {
         self
     }
 
-    /// Asks for no acknowledgement: only a failure is answered then, and what was looked up.
+    /// Requests no ACK. The kernel then answers failures and lookups only.
     #[must_use]
     pub fn unacknowledged(mut self) -> Self {
         self.buffer.clear_flags(libc::NLM_F_ACK as u16);
@@ -160,11 +175,19 @@ impl Message {
     /// Writes the message to the start of a buffer, and returns its length.
     ///
     /// # Errors
-    /// [`ObjectError::TooLarge`] when it does not fit; the buffer is as it was.
-    pub fn write_to(&self, buffer: &mut [u8]) -> Result<usize, ObjectError> {
+    /// [`InputError::TooLarge`] when it does not fit; the buffer is as it was.
+    pub fn write_to(&self, buffer: &mut [u8]) -> Result<usize, InputError> {
         let bytes = self.as_bytes();
-        buffer.get_mut(..bytes.len()).ok_or(ObjectError::TooLarge)?.copy_from_slice(bytes);
+        buffer.get_mut(..bytes.len()).ok_or(InputError::TooLarge)?.copy_from_slice(bytes);
         Ok(bytes.len())
+    }
+}
+
+/// Refuses a tuple that the running kernel cannot keep, where the kernel can be asked.
+pub(crate) fn check_kept(tuple: &Tuple) -> Result<(), Fault> {
+    match tracker::check_here(tuple) {
+        Err(fault @ Fault::Unsupported(_)) => Err(fault),
+        _ => Ok(()),
     }
 }
 
@@ -183,40 +206,34 @@ impl fmt::Debug for Message {
 impl Flow {
     /// The flow in a netlink message of the kernel, of an event or a listing.
     ///
-    /// Any bytes may be given; behind the message there may be more, which are not looked at.
-    /// Attributes of newer kernels are passed over.
+    /// You can pass any bytes, also with more behind the message, which are not looked at.
+    /// Attributes of newer kernels are skipped.
     ///
     /// # Errors
-    /// [`Malformed`], when the bytes do not begin with a whole message about a connection, or
-    /// anything in it is not as the protocol says.
+    /// [`Malformed`] when the bytes do not begin with a complete message about a connection, or when a tuple,
+    /// a zone, or the length of any attribute violates the protocol. An invalid helper name is left out.
     #[doc(alias = "nfct_nlmsg_parse")]
     pub fn from_message(message: &[u8]) -> Result<Self, Malformed> {
-        let message = validate::conntrack_message(message)?;
+        let message = validate::conntrack_message(message)?.bytes();
         let flow = decode::flow(message)?;
-        of_family(flow, message[16])
+        decode::of_family(flow, message[16])
     }
 
     /// The flow in bare attributes, as `NFQA_CT` of a queued packet has them. Its family is that of
     /// the packet.
     ///
     /// # Errors
-    /// [`Malformed`], when anything is not as the protocol says, or of another family.
+    /// [`Malformed`] when an attribute violates the protocol, or belongs to another family.
     #[doc(alias = "nfct_payload_parse")]
     pub fn from_attributes(attributes: &[u8], family: Family) -> Result<Self, Malformed> {
         validate::conntrack_payload(attributes)?;
-        of_family(decode::flow_attributes(attributes)?, family.number())
-    }
-}
-
-fn of_family(flow: Flow, family: u8) -> Result<Flow, Malformed> {
-    match flow.original.family().number() == family {
-        true => Ok(flow),
-        false => Err(Malformed::new("nfgenmsg", "not of the family of the tuples")),
+        decode::flow_attributes(attributes, family.number())
     }
 }
 
 impl EventKind {
-    /// What a netlink message of the kernel reports. An entry of a listing counts as an update.
+    /// The kind of event that a netlink message of the kernel reports. An entry of a dump counts as an
+    /// update.
     ///
     /// # Errors
     /// [`Malformed`], when the bytes do not begin with the headers of a message about a connection.
@@ -225,12 +242,13 @@ impl EventKind {
             return Err(Malformed::new("nlmsghdr", "cut short"));
         };
         let (kind, flags) = (u16::from_ne_bytes([t0, t1]), u16::from_ne_bytes([f0, f1]));
-        let kind = if kind & 0xff00 == uapi::SUBSYS_CTNETLINK { Self::of(kind, flags) } else { None };
-        kind.ok_or(Malformed::new("nlmsg_type", "neither new nor delete"))
+        let is_flow = kind & 0xff00 == uapi::SUBSYS_CTNETLINK;
+        let found = decode::event_kind(kind, flags).filter(|_| is_flow);
+        found.ok_or(Malformed::new("nlmsg_type", "neither new nor delete"))
     }
 }
 
-/// The messages in what one `recv` on a netlink socket returned, headers included.
+/// Splits a datagram, as one `recv` on a netlink socket returned it, into its messages, headers included.
 ///
 /// Acknowledgements, errors and the end of a listing are messages too: see `nlmsg_type`, bytes 4
 /// and 5. After an error there is nothing more.
@@ -261,7 +279,7 @@ mod tests {
 
     use super::*;
     use crate::Tuple;
-    use crate::zone::Zone;
+    use crate::model::zone::Zone;
 
     fn flow() -> Flow {
         Flow::new(Tuple::udp("10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()).unwrap())
@@ -286,13 +304,10 @@ mod tests {
             (Request::Get, 0x101, 0x005),
             (Request::Delete, 0x102, 0x005),
         ];
-        let ct = Conntrack::try_from(&flow()).unwrap();
         for (request, kind, flags) in expected {
             let of_flow = Message::for_flow(request, &Flow { id: Some(1), ..flow() }).unwrap().seq(9);
             assert_eq!(header(&of_flow), (kind, flags, 9), "{request:?}");
             assert_eq!(header(&of_flow.unacknowledged()), (kind, flags & !4, 9), "{request:?}");
-            let of_object = Message::for_object(request, &ct).unwrap();
-            assert_eq!(header(&of_object), (kind, flags, 0), "{request:?}");
         }
     }
 
@@ -303,8 +318,6 @@ mod tests {
         assert_eq!(Flow::from_attributes(message.attributes(), Family::Ipv4), Ok(flow()));
         assert!(Flow::from_attributes(message.attributes(), Family::Ipv6).is_err());
         assert_eq!(EventKind::of_message(message.as_ref()), Ok(EventKind::New));
-        let ct = Conntrack::try_from(&flow()).unwrap();
-        assert_eq!(Message::for_object(Request::Create, &ct).unwrap().as_bytes(), message.as_bytes());
     }
 
     #[test]
@@ -312,17 +325,6 @@ mod tests {
         let message = Message::for_flow(Request::Delete, &Flow { id: Some(3), ..flow() }).unwrap();
         let kinds: Vec<_> = message.buffer.attributes().map(|attribute| attribute.unwrap().kind).collect();
         assert_eq!(kinds, [uapi::cta::TUPLE_ORIG, uapi::cta::ZONE, uapi::cta::ID]);
-        let mut ct = Conntrack::new().unwrap();
-        assert_eq!(
-            Message::for_object(Request::Delete, &ct).unwrap_err(),
-            ObjectError::missing("ATTR_ORIG_L3PROTO")
-        );
-        ct.set(attr::ORIG_L3PROTO, 2).unwrap();
-        ct.set(attr::MARK, 1).unwrap();
-        assert_eq!(
-            Message::for_object(Request::Delete, &ct).unwrap_err(),
-            ObjectError::missing("CTA_TUPLE_ORIG")
-        );
     }
 
     #[test]
@@ -332,7 +334,7 @@ mod tests {
         assert_eq!(message.write_to(&mut buffer), Ok(message.as_bytes().len()));
         assert!(buffer.starts_with(message.as_bytes()));
         let mut buffer = [0xaa; 20];
-        assert_eq!(message.write_to(&mut buffer), Err(ObjectError::TooLarge));
+        assert_eq!(message.write_to(&mut buffer), Err(InputError::TooLarge));
         assert_eq!(buffer, [0xaa; 20]);
     }
 

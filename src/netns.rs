@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 
-use crate::error::{Error, Failure, Object, Operation, Result};
+use crate::error::{Error, Failure, Operation, Result, Subject};
 
 /// A network namespace to open a [`Handle`](crate::Handle) in.
 ///
@@ -17,15 +17,25 @@ use crate::error::{Error, Failure, Object, Operation, Result};
 /// let mut router = Handle::open_in(&Namespace::named("qrouter-1")?)?;
 /// # Ok::<(), netfilter_conntrack::Error>(())
 /// ```
+///
+/// # Deleted namespaces
+///
+/// A namespace lives as long as anything refers to it: a process in it, the name that `ip netns add` gave it,
+/// and also a value of this type that was opened by a name or path, a [`Handle`](crate::Handle),
+/// [`Events`](crate::Events), a [`Mirror`](crate::Mirror), or a handle of [`nfct`](crate::nfct).
+/// `ip netns delete` removes the name only: open ones go on working, and the entries in the namespace stay.
+/// When the last of these is dropped the namespace is gone, with all its entries. The drop of a handle can
+/// therefore be the end of a namespace. If other programs rely on the end of deleted namespaces, drop your
+/// handles when they are deleted.
 #[derive(Debug)]
 pub struct Namespace {
     fd: OwnedFd,
-    /// How the caller named it, for errors.
+    /// The name that was given, for errors.
     path: PathBuf,
 }
 
 impl Namespace {
-    /// A namespace that `ip netns` knows by this name.
+    /// A namespace by its name, as you gave it to `ip netns add`.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none; a name that is not a single path component names
@@ -36,7 +46,7 @@ impl Namespace {
         let single = matches!(components.next(), Some(Component::Normal(part)) if part == name);
         match single {
             true => Self::at(path),
-            false => Err(Error::NotFound(failure(&path).with_errno(libc::ENOENT))),
+            false => Err(Error::not_found(failure(&path))),
         }
     }
 
@@ -54,7 +64,12 @@ impl Namespace {
         }
     }
 
-    /// The namespace that an open file stands for.
+    /// The namespace that an open file stands for: one of `/proc/<pid>/ns/net` or `/run/netns`, or a pidfd
+    /// (`pidfd_open(2)`).
+    ///
+    /// A pidfd stands for the namespace that the process is in at the time of each call that takes this value,
+    /// and not for the one that it was in when the pidfd was opened. Once the process has ended, these calls
+    /// return [`Error::NotFound`]; a handle that was opened before is not affected.
     #[must_use]
     pub fn from_fd(fd: OwnedFd) -> Self {
         let path = PathBuf::from(format!("(file descriptor {})", fd.as_raw_fd()));
@@ -62,25 +77,36 @@ impl Namespace {
     }
 
     /// Runs `work` in the namespace, on a thread of its own: the calling thread cannot be left
-    /// behind in the wrong place, whatever happens. A panic of `work` goes on in the caller.
+    /// behind in the wrong place. A panic of `work` goes on in the caller.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         on_a_thread(&self.path, || self.enter(), work)
     }
 
-    /// Whether the calling thread is in it; no when that cannot be told.
+    /// Whether the calling thread is in it; no when that is not known.
     pub(crate) fn is_current(&self) -> bool {
         self.holds_thread().unwrap_or(false)
     }
 
     fn holds_thread(&self) -> io::Result<bool> {
-        let own = File::from(self.fd.try_clone()?).metadata()?;
-        Ok(current()? == identity(&own))
+        let (own, current) = (identity(&File::from(self.fd.try_clone()?).metadata()?), current()?);
+        match own == current {
+            true => Ok(true),
+            false => Ok(self.of_process()?.unwrap_or(own) == current),
+        }
+    }
+
+    /// The namespace of the process, where the descriptor is one of a process (`pidfd_open(2)`): its file is
+    /// another than the namespace's.
+    fn of_process(&self) -> io::Result<Option<(u64, u64)>> {
+        let about = fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", self.fd.as_raw_fd()))?;
+        let process = about.lines().find_map(|line| line.strip_prefix("Pid:"));
+        process.map(|pid| namespace_at(format!("/proc/{}/ns/net", pid.trim()))).transpose()
     }
 
     /// Moves the calling thread into the namespace.
     ///
-    /// A sandbox can have setns(2) do nothing and say that it did. Where `/proc` shows it, that is an
-    /// error: what is asked of one namespace must not be done in another.
+    /// A sandbox can have setns(2) do nothing and report success. Where `/proc` shows it, that is an
+    /// error: a request for one namespace must not reach another.
     fn enter(&self) -> Result<()> {
         // SAFETY: setns(2) takes an open file descriptor, which `self` owns, and no pointers. Only
         // the calling thread moves.
@@ -93,10 +119,10 @@ impl Namespace {
     }
 }
 
-/// Runs `work` in a new network namespace, on a thread of its own. With the thread ends the namespace,
-/// and what `work` left in it. Takes `CAP_SYS_ADMIN`.
+/// Runs `work` in a new network namespace, on a thread of its own. The namespace and everything in it
+/// end with the thread. Takes `CAP_SYS_ADMIN`.
 ///
-/// A sandbox can have unshare(2) do nothing and say that it did; `work` would then hit the entries of
+/// A sandbox can have unshare(2) do nothing and report success; `work` would then hit the entries of
 /// others. So it is run only where `/proc` shows that the thread has left its namespace.
 pub(crate) fn run_in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     let path = Path::new("(new)");
@@ -131,14 +157,28 @@ fn on_a_thread<T: Send>(
     })
 }
 
-/// A namespace is told by its file.
+/// Whether system calls of the calling thread are filtered (seccomp(2)), or that cannot be seen: a call
+/// that is not allowed may end the program.
+pub(crate) fn is_sandboxed() -> bool {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    // A kernel without seccomp has no such line.
+    mode.map_or(status.is_empty(), |mode| mode.trim() != "0")
+}
+
+/// A namespace is identified by its file.
 fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
 /// The namespace of the calling thread.
 fn current() -> io::Result<(u64, u64)> {
-    fs::metadata("/proc/thread-self/ns/net").map(|file| identity(&file))
+    namespace_at("/proc/thread-self/ns/net")
+}
+
+/// The namespace whose file this is.
+fn namespace_at(path: impl AsRef<Path>) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|file| identity(&file))
 }
 
 /// Moves the calling thread into a new namespace.
@@ -157,29 +197,41 @@ fn stayed(path: &Path, call: &str) -> Error {
 }
 
 fn failure(path: &Path) -> Failure {
-    Failure::new(Operation::EnterNamespace, Object::Namespace(path.to_owned()))
+    Failure::new(Operation::EnterNamespace, Subject::Namespace(path.to_owned()))
 }
 
 fn io_error(path: &Path, error: &io::Error) -> Error {
     let failure = failure(path).with_io(error);
     match error.raw_os_error() {
         // No file has a NUL in its name; that is seen before the kernel is asked.
-        None if error.kind() == io::ErrorKind::InvalidInput => Error::NotFound(failure),
-        Some(libc::ENOENT | libc::ENOTDIR) => Error::NotFound(failure),
+        None if error.kind() == io::ErrorKind::InvalidInput => Error::not_found(failure),
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ESRCH) => Error::NotFound(failure),
         Some(libc::EPERM | libc::EACCES) => Error::PermissionDenied(failure),
         Some(libc::EINVAL) => Error::Refused(failure),
         _ => Error::System(failure),
     }
 }
 
-/// Moves a test's thread into a network namespace of its own. Without the rights there is none, and
-/// where `NFCT_REQUIRE_KERNEL` is set the test fails.
+/// Moves a test's thread into a network namespace of its own. Without the rights there is none: the test is
+/// skipped, loudly, and where `NFCT_REQUIRE_KERNEL` is set it fails.
 #[cfg(test)]
 pub(crate) fn own_namespace() -> bool {
     let alone = unshare();
-    let required = std::env::var_os("NFCT_REQUIRE_KERNEL").is_some();
-    assert!(alone.is_ok() || !required, "no network namespace: {alone:?}");
+    if let Err(error) = &alone {
+        skip(&format!("no network namespace: {error}"));
+    }
     alone.is_ok()
+}
+
+/// Reports that a test is left out; where none may be, fails.
+#[cfg(test)]
+fn skip(reason: &str) {
+    use std::io::Write;
+
+    assert!(std::env::var_os("NFCT_REQUIRE_KERNEL").is_none(), "cannot be tested here: {reason}");
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    // Not eprintln, whose output the test harness keeps to itself.
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: {reason}");
 }
 
 #[cfg(test)]
@@ -189,6 +241,20 @@ mod tests {
 
     fn current() -> (u64, u64) {
         super::current().expect("the namespace")
+    }
+
+    /// Whether system calls can be filtered; qemu-user, which emulates a program alone, refuses it.
+    fn can_pretend() -> bool {
+        let nothing = std::ptr::null::<libc::sock_fprog>();
+        // SAFETY: the kernel only reads the program: at a null pointer it finds none and fails.
+        let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, nothing) };
+        let error = io::Error::last_os_error();
+        assert_ne!(set, 0);
+        let can = error.raw_os_error() == Some(libc::EFAULT);
+        if !can {
+            skip(&format!("system calls cannot be filtered: {error}"));
+        }
+        can
     }
 
     /// Has a system call on this thread, and on those it starts, do nothing and succeed.
@@ -212,6 +278,9 @@ mod tests {
             Err(Error::Unsupported(failure)) => assert!(failure.to_string().contains("stayed"), "{failure}"),
             other => panic!("{other:?}"),
         };
+        if !can_pretend() {
+            return;
+        }
         let result = thread::spawn(|| {
             pretend(libc::SYS_unshare);
             unshare().expect("pretended");
@@ -245,9 +314,11 @@ mod tests {
     fn a_panic_in_a_namespace_reaches_the_caller_where_it_was() {
         // Entering even one's own namespace takes rights; without them there is nothing to see.
         let here = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
-        if !own_namespace() || here.run(|| ()).is_err() {
-            eprintln!("SKIPPED: {}", io::Error::last_os_error());
+        if !own_namespace() {
             return;
+        }
+        if let Err(error) = here.run(|| ()) {
+            return skip(&error.to_string());
         }
         let moved = current();
         let panic = catch_unwind(AssertUnwindSafe(|| here.run(|| panic!("in {:?}", current()))));

@@ -1,5 +1,4 @@
 pub use libc::nlmsghdr;
-
 pub const NF_NETLINK_CONNTRACK_NEW: u32 = 1;
 pub const NF_NETLINK_CONNTRACK_UPDATE: u32 = 2;
 pub const NF_NETLINK_CONNTRACK_DESTROY: u32 = 4;
@@ -243,8 +242,8 @@ impl Default for nfct_attr_grp_addr {
     fn default() -> Self {
         let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
         unsafe {
-            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
-            s.assume_init()
+            ::core::ptr::write_bytes(s . as_mut_ptr(), 0, 1);
+            s . assume_init()
         }
     }
 }
@@ -257,7 +256,7 @@ pub const NFCT_T_DESTROY_BIT: nf_conntrack_msg_type = 2;
 pub const NFCT_T_DESTROY: nf_conntrack_msg_type = 4;
 pub const NFCT_T_ALL: nf_conntrack_msg_type = 7;
 pub const NFCT_T_ERROR_BIT: nf_conntrack_msg_type = 31;
-pub const NFCT_T_ERROR: nf_conntrack_msg_type = -2147483648;
+pub const NFCT_T_ERROR: nf_conntrack_msg_type = - 2147483648;
 pub type nf_conntrack_msg_type = ::core::ffi::c_int;
 pub const NFCT_SOPT_UNDO_SNAT: ::core::ffi::c_uint = 0;
 pub const NFCT_SOPT_UNDO_DNAT: ::core::ffi::c_uint = 1;
@@ -271,7 +270,7 @@ pub const NFCT_GOPT_IS_DNAT: ::core::ffi::c_uint = 1;
 pub const NFCT_GOPT_IS_SPAT: ::core::ffi::c_uint = 2;
 pub const NFCT_GOPT_IS_DPAT: ::core::ffi::c_uint = 3;
 pub const __NFCT_GOPT_MAX: ::core::ffi::c_uint = 4;
-pub const NFCT_CB_FAILURE: ::core::ffi::c_int = -1;
+pub const NFCT_CB_FAILURE: ::core::ffi::c_int = - 1;
 pub const NFCT_CB_STOP: ::core::ffi::c_int = 0;
 pub const NFCT_CB_CONTINUE: ::core::ffi::c_int = 1;
 pub const NFCT_CB_STOLEN: ::core::ffi::c_int = 2;
@@ -436,11 +435,7 @@ pub const DCCP_CONNTRACK_MAX: dccp_state = 10;
 pub type dccp_state = ::core::ffi::c_uint;
 unsafe extern "C" {
     pub fn nfct_open(arg1: u8, arg2: ::core::ffi::c_uint) -> *mut nfct_handle;
-    pub fn nfct_open_nfnl(
-        nfnlh: *mut nfnl_handle,
-        subsys_id: u8,
-        subscriptions: ::core::ffi::c_uint,
-    ) -> *mut nfct_handle;
+    pub fn nfct_open_nfnl(nfnlh: *mut nfnl_handle, subsys_id: u8, subscriptions: ::core::ffi::c_uint,) -> *mut nfct_handle;
     pub fn nfct_close(cth: *mut nfct_handle) -> ::core::ffi::c_int;
     pub fn nfct_fd(cth: *mut nfct_handle) -> ::core::ffi::c_int;
     pub fn nfct_nfnlh(cth: *mut nfct_handle) -> *const nfnl_handle;
@@ -449,47 +444,17 @@ unsafe extern "C" {
     pub fn nfct_clone(ct: *const nf_conntrack) -> *mut nf_conntrack;
     pub fn nfct_sizeof(ct: *const nf_conntrack) -> usize;
     pub fn nfct_maxsize() -> usize;
-    pub fn nfct_setobjopt(ct: *mut nf_conntrack, option: ::core::ffi::c_uint)
-    -> ::core::ffi::c_int;
-    pub fn nfct_getobjopt(
-        ct: *const nf_conntrack,
-        option: ::core::ffi::c_uint,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_callback_register(
-        h: *mut nfct_handle,
-        type_: nf_conntrack_msg_type,
-        cb: ::core::option::Option<
-            unsafe extern "C" fn(
-                type_: nf_conntrack_msg_type,
-                ct: *mut nf_conntrack,
-                data: *mut ::core::ffi::c_void,
-            ) -> ::core::ffi::c_int,
-        >,
-        data: *mut ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_setobjopt(ct: *mut nf_conntrack, option: ::core::ffi::c_uint) -> ::core::ffi::c_int;
+    pub fn nfct_getobjopt(ct: *const nf_conntrack, option: ::core::ffi::c_uint,) -> ::core::ffi::c_int;
+    pub fn nfct_callback_register(h: *mut nfct_handle, type_: nf_conntrack_msg_type, cb: ::core::option::Option<unsafe extern "C" fn(type_: nf_conntrack_msg_type, ct: *mut nf_conntrack, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int, >, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int;
     pub fn nfct_callback_unregister(h: *mut nfct_handle);
-    pub fn nfct_callback_register2(
-        h: *mut nfct_handle,
-        type_: nf_conntrack_msg_type,
-        cb: ::core::option::Option<
-            unsafe extern "C" fn(
-                nlh: *const nlmsghdr,
-                type_: nf_conntrack_msg_type,
-                ct: *mut nf_conntrack,
-                data: *mut ::core::ffi::c_void,
-            ) -> ::core::ffi::c_int,
-        >,
-        data: *mut ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_callback_register2(h: *mut nfct_handle, type_: nf_conntrack_msg_type, cb: ::core::option::Option<unsafe extern "C" fn(nlh: *const nlmsghdr, type_: nf_conntrack_msg_type, ct: *mut nf_conntrack, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int, >, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int;
     pub fn nfct_callback_unregister2(h: *mut nfct_handle);
     pub fn nfct_bitmask_new(maxbit: ::core::ffi::c_uint) -> *mut nfct_bitmask;
     pub fn nfct_bitmask_clone(arg1: *const nfct_bitmask) -> *mut nfct_bitmask;
     pub fn nfct_bitmask_maxbit(arg1: *const nfct_bitmask) -> ::core::ffi::c_uint;
     pub fn nfct_bitmask_set_bit(arg1: *mut nfct_bitmask, bit: ::core::ffi::c_uint);
-    pub fn nfct_bitmask_test_bit(
-        arg1: *const nfct_bitmask,
-        bit: ::core::ffi::c_uint,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_bitmask_test_bit(arg1: *const nfct_bitmask, bit: ::core::ffi::c_uint,) -> ::core::ffi::c_int;
     pub fn nfct_bitmask_unset_bit(arg1: *mut nfct_bitmask, bit: ::core::ffi::c_uint);
     pub fn nfct_bitmask_destroy(arg1: *mut nfct_bitmask);
     pub fn nfct_bitmask_clear(arg1: *mut nfct_bitmask);
@@ -497,228 +462,74 @@ unsafe extern "C" {
     pub fn nfct_labels_get_path() -> *const ::core::ffi::c_char;
     pub fn nfct_labelmap_new(mapfile: *const ::core::ffi::c_char) -> *mut nfct_labelmap;
     pub fn nfct_labelmap_destroy(map: *mut nfct_labelmap);
-    pub fn nfct_labelmap_get_name(
-        m: *mut nfct_labelmap,
-        bit: ::core::ffi::c_uint,
-    ) -> *const ::core::ffi::c_char;
-    pub fn nfct_labelmap_get_bit(
-        m: *mut nfct_labelmap,
-        name: *const ::core::ffi::c_char,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_set_attr(
-        ct: *mut nf_conntrack,
-        type_: nf_conntrack_attr,
-        value: *const ::core::ffi::c_void,
-    );
+    pub fn nfct_labelmap_get_name(m: *mut nfct_labelmap, bit: ::core::ffi::c_uint,) -> *const ::core::ffi::c_char;
+    pub fn nfct_labelmap_get_bit(m: *mut nfct_labelmap, name: *const ::core::ffi::c_char,) -> ::core::ffi::c_int;
+    pub fn nfct_set_attr(ct: *mut nf_conntrack, type_: nf_conntrack_attr, value: *const ::core::ffi::c_void,);
     pub fn nfct_set_attr_u8(ct: *mut nf_conntrack, type_: nf_conntrack_attr, value: u8);
     pub fn nfct_set_attr_u16(ct: *mut nf_conntrack, type_: nf_conntrack_attr, value: u16);
     pub fn nfct_set_attr_u32(ct: *mut nf_conntrack, type_: nf_conntrack_attr, value: u32);
     pub fn nfct_set_attr_u64(ct: *mut nf_conntrack, type_: nf_conntrack_attr, value: u64);
-    pub fn nfct_set_attr_l(
-        ct: *mut nf_conntrack,
-        type_: nf_conntrack_attr,
-        value: *const ::core::ffi::c_void,
-        len: usize,
-    );
-    pub fn nfct_get_attr(
-        ct: *const nf_conntrack,
-        type_: nf_conntrack_attr,
-    ) -> *const ::core::ffi::c_void;
+    pub fn nfct_set_attr_l(ct: *mut nf_conntrack, type_: nf_conntrack_attr, value: *const ::core::ffi::c_void, len: usize,);
+    pub fn nfct_get_attr(ct: *const nf_conntrack, type_: nf_conntrack_attr,) -> *const ::core::ffi::c_void;
     pub fn nfct_get_attr_u8(ct: *const nf_conntrack, type_: nf_conntrack_attr) -> u8;
     pub fn nfct_get_attr_u16(ct: *const nf_conntrack, type_: nf_conntrack_attr) -> u16;
     pub fn nfct_get_attr_u32(ct: *const nf_conntrack, type_: nf_conntrack_attr) -> u32;
     pub fn nfct_get_attr_u64(ct: *const nf_conntrack, type_: nf_conntrack_attr) -> u64;
-    pub fn nfct_attr_is_set(
-        ct: *const nf_conntrack,
-        type_: nf_conntrack_attr,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_attr_is_set_array(
-        ct: *const nf_conntrack,
-        type_array: *const nf_conntrack_attr,
-        size: ::core::ffi::c_int,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_attr_is_set(ct: *const nf_conntrack, type_: nf_conntrack_attr,) -> ::core::ffi::c_int;
+    pub fn nfct_attr_is_set_array(ct: *const nf_conntrack, type_array: *const nf_conntrack_attr, size: ::core::ffi::c_int,) -> ::core::ffi::c_int;
     pub fn nfct_attr_unset(ct: *mut nf_conntrack, type_: nf_conntrack_attr) -> ::core::ffi::c_int;
-    pub fn nfct_set_attr_grp(
-        ct: *mut nf_conntrack,
-        type_: nf_conntrack_attr_grp,
-        value: *const ::core::ffi::c_void,
-    );
-    pub fn nfct_get_attr_grp(
-        ct: *const nf_conntrack,
-        type_: nf_conntrack_attr_grp,
-        data: *mut ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_attr_grp_is_set(
-        ct: *const nf_conntrack,
-        type_: nf_conntrack_attr_grp,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_attr_grp_unset(
-        ct: *mut nf_conntrack,
-        type_: nf_conntrack_attr_grp,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_snprintf(
-        buf: *mut ::core::ffi::c_char,
-        size: ::core::ffi::c_uint,
-        ct: *const nf_conntrack,
-        msg_type: ::core::ffi::c_uint,
-        out_type: ::core::ffi::c_uint,
-        out_flags: ::core::ffi::c_uint,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_snprintf_labels(
-        buf: *mut ::core::ffi::c_char,
-        size: ::core::ffi::c_uint,
-        ct: *const nf_conntrack,
-        msg_type: ::core::ffi::c_uint,
-        out_type: ::core::ffi::c_uint,
-        out_flags: ::core::ffi::c_uint,
-        map: *mut nfct_labelmap,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_set_attr_grp(ct: *mut nf_conntrack, type_: nf_conntrack_attr_grp, value: *const ::core::ffi::c_void,);
+    pub fn nfct_get_attr_grp(ct: *const nf_conntrack, type_: nf_conntrack_attr_grp, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int;
+    pub fn nfct_attr_grp_is_set(ct: *const nf_conntrack, type_: nf_conntrack_attr_grp,) -> ::core::ffi::c_int;
+    pub fn nfct_attr_grp_unset(ct: *mut nf_conntrack, type_: nf_conntrack_attr_grp,) -> ::core::ffi::c_int;
+    pub fn nfct_snprintf(buf: *mut ::core::ffi::c_char, size: ::core::ffi::c_uint, ct: *const nf_conntrack, msg_type: ::core::ffi::c_uint, out_type: ::core::ffi::c_uint, out_flags: ::core::ffi::c_uint,) -> ::core::ffi::c_int;
+    pub fn nfct_snprintf_labels(buf: *mut ::core::ffi::c_char, size: ::core::ffi::c_uint, ct: *const nf_conntrack, msg_type: ::core::ffi::c_uint, out_type: ::core::ffi::c_uint, out_flags: ::core::ffi::c_uint, map: *mut nfct_labelmap,) -> ::core::ffi::c_int;
     pub fn nfct_compare(ct1: *const nf_conntrack, ct2: *const nf_conntrack) -> ::core::ffi::c_int;
-    pub fn nfct_cmp(
-        ct1: *const nf_conntrack,
-        ct2: *const nf_conntrack,
-        flags: ::core::ffi::c_uint,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_query(
-        h: *mut nfct_handle,
-        query: nf_conntrack_query,
-        data: *const ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_send(
-        h: *mut nfct_handle,
-        query: nf_conntrack_query,
-        data: *const ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_cmp(ct1: *const nf_conntrack, ct2: *const nf_conntrack, flags: ::core::ffi::c_uint,) -> ::core::ffi::c_int;
+    pub fn nfct_query(h: *mut nfct_handle, query: nf_conntrack_query, data: *const ::core::ffi::c_void,) -> ::core::ffi::c_int;
+    pub fn nfct_send(h: *mut nfct_handle, query: nf_conntrack_query, data: *const ::core::ffi::c_void,) -> ::core::ffi::c_int;
     pub fn nfct_catch(h: *mut nfct_handle) -> ::core::ffi::c_int;
-    pub fn nfct_copy(
-        dest: *mut nf_conntrack,
-        source: *const nf_conntrack,
-        flags: ::core::ffi::c_uint,
-    );
-    pub fn nfct_copy_attr(
-        ct1: *mut nf_conntrack,
-        ct2: *const nf_conntrack,
-        type_: nf_conntrack_attr,
-    );
+    pub fn nfct_copy(dest: *mut nf_conntrack, source: *const nf_conntrack, flags: ::core::ffi::c_uint,);
+    pub fn nfct_copy_attr(ct1: *mut nf_conntrack, ct2: *const nf_conntrack, type_: nf_conntrack_attr,);
     pub fn nfct_filter_create() -> *mut nfct_filter;
     pub fn nfct_filter_destroy(filter: *mut nfct_filter);
-    pub fn nfct_filter_add_attr(
-        filter: *mut nfct_filter,
-        attr: nfct_filter_attr,
-        value: *const ::core::ffi::c_void,
-    );
+    pub fn nfct_filter_add_attr(filter: *mut nfct_filter, attr: nfct_filter_attr, value: *const ::core::ffi::c_void,);
     pub fn nfct_filter_add_attr_u32(filter: *mut nfct_filter, attr: nfct_filter_attr, value: u32);
-    pub fn nfct_filter_set_logic(
-        filter: *mut nfct_filter,
-        attr: nfct_filter_attr,
-        logic: nfct_filter_logic,
-    ) -> ::core::ffi::c_int;
-    pub fn nfct_filter_attach(
-        fd: ::core::ffi::c_int,
-        filter: *mut nfct_filter,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_filter_set_logic(filter: *mut nfct_filter, attr: nfct_filter_attr, logic: nfct_filter_logic,) -> ::core::ffi::c_int;
+    pub fn nfct_filter_attach(fd: ::core::ffi::c_int, filter: *mut nfct_filter,) -> ::core::ffi::c_int;
     pub fn nfct_filter_detach(fd: ::core::ffi::c_int) -> ::core::ffi::c_int;
     pub fn nfct_filter_dump_create() -> *mut nfct_filter_dump;
     pub fn nfct_filter_dump_destroy(filter: *mut nfct_filter_dump);
-    pub fn nfct_filter_dump_set_attr(
-        filter_dump: *mut nfct_filter_dump,
-        type_: nfct_filter_dump_attr,
-        data: *const ::core::ffi::c_void,
-    );
-    pub fn nfct_filter_dump_set_attr_u8(
-        filter_dump: *mut nfct_filter_dump,
-        type_: nfct_filter_dump_attr,
-        data: u8,
-    );
-    pub fn nfct_filter_dump_set_attr_u16(
-        filter_dump: *mut nfct_filter_dump,
-        type_: nfct_filter_dump_attr,
-        data: u16,
-    );
+    pub fn nfct_filter_dump_set_attr(filter_dump: *mut nfct_filter_dump, type_: nfct_filter_dump_attr, data: *const ::core::ffi::c_void,);
+    pub fn nfct_filter_dump_set_attr_u8(filter_dump: *mut nfct_filter_dump, type_: nfct_filter_dump_attr, data: u8,);
+    pub fn nfct_filter_dump_set_attr_u16(filter_dump: *mut nfct_filter_dump, type_: nfct_filter_dump_attr, data: u16,);
     pub fn nfct_nlmsg_build(nlh: *mut nlmsghdr, ct: *const nf_conntrack) -> ::core::ffi::c_int;
-    pub fn nfct_nlmsg_build_filter(
-        nlh: *mut nlmsghdr,
-        filter_dump: *const nfct_filter_dump,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_nlmsg_build_filter(nlh: *mut nlmsghdr, filter_dump: *const nfct_filter_dump,) -> ::core::ffi::c_int;
     pub fn nfct_nlmsg_parse(nlh: *const nlmsghdr, ct: *mut nf_conntrack) -> ::core::ffi::c_int;
-    pub fn nfct_payload_parse(
-        payload: *const ::core::ffi::c_void,
-        payload_len: usize,
-        l3num: u16,
-        ct: *mut nf_conntrack,
-    ) -> ::core::ffi::c_int;
+    pub fn nfct_payload_parse(payload: *const ::core::ffi::c_void, payload_len: usize, l3num: u16, ct: *mut nf_conntrack,) -> ::core::ffi::c_int;
     pub fn nfexp_new() -> *mut nf_expect;
     pub fn nfexp_destroy(exp: *mut nf_expect);
     pub fn nfexp_clone(exp: *const nf_expect) -> *mut nf_expect;
     pub fn nfexp_sizeof(exp: *const nf_expect) -> usize;
     pub fn nfexp_maxsize() -> usize;
-    pub fn nfexp_callback_register(
-        h: *mut nfct_handle,
-        type_: nf_conntrack_msg_type,
-        cb: ::core::option::Option<
-            unsafe extern "C" fn(
-                type_: nf_conntrack_msg_type,
-                exp: *mut nf_expect,
-                data: *mut ::core::ffi::c_void,
-            ) -> ::core::ffi::c_int,
-        >,
-        data: *mut ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
+    pub fn nfexp_callback_register(h: *mut nfct_handle, type_: nf_conntrack_msg_type, cb: ::core::option::Option<unsafe extern "C" fn(type_: nf_conntrack_msg_type, exp: *mut nf_expect, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int, >, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int;
     pub fn nfexp_callback_unregister(h: *mut nfct_handle);
-    pub fn nfexp_callback_register2(
-        h: *mut nfct_handle,
-        type_: nf_conntrack_msg_type,
-        cb: ::core::option::Option<
-            unsafe extern "C" fn(
-                nlh: *const nlmsghdr,
-                type_: nf_conntrack_msg_type,
-                exp: *mut nf_expect,
-                data: *mut ::core::ffi::c_void,
-            ) -> ::core::ffi::c_int,
-        >,
-        data: *mut ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
+    pub fn nfexp_callback_register2(h: *mut nfct_handle, type_: nf_conntrack_msg_type, cb: ::core::option::Option<unsafe extern "C" fn(nlh: *const nlmsghdr, type_: nf_conntrack_msg_type, exp: *mut nf_expect, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int, >, data: *mut ::core::ffi::c_void,) -> ::core::ffi::c_int;
     pub fn nfexp_callback_unregister2(h: *mut nfct_handle);
-    pub fn nfexp_set_attr(
-        exp: *mut nf_expect,
-        type_: nf_expect_attr,
-        value: *const ::core::ffi::c_void,
-    );
+    pub fn nfexp_set_attr(exp: *mut nf_expect, type_: nf_expect_attr, value: *const ::core::ffi::c_void,);
     pub fn nfexp_set_attr_u8(exp: *mut nf_expect, type_: nf_expect_attr, value: u8);
     pub fn nfexp_set_attr_u16(exp: *mut nf_expect, type_: nf_expect_attr, value: u16);
     pub fn nfexp_set_attr_u32(exp: *mut nf_expect, type_: nf_expect_attr, value: u32);
-    pub fn nfexp_get_attr(
-        exp: *const nf_expect,
-        type_: nf_expect_attr,
-    ) -> *const ::core::ffi::c_void;
+    pub fn nfexp_get_attr(exp: *const nf_expect, type_: nf_expect_attr,) -> *const ::core::ffi::c_void;
     pub fn nfexp_get_attr_u8(exp: *const nf_expect, type_: nf_expect_attr) -> u8;
     pub fn nfexp_get_attr_u16(exp: *const nf_expect, type_: nf_expect_attr) -> u16;
     pub fn nfexp_get_attr_u32(exp: *const nf_expect, type_: nf_expect_attr) -> u32;
     pub fn nfexp_attr_is_set(exp: *const nf_expect, type_: nf_expect_attr) -> ::core::ffi::c_int;
     pub fn nfexp_attr_unset(exp: *mut nf_expect, type_: nf_expect_attr) -> ::core::ffi::c_int;
-    pub fn nfexp_query(
-        h: *mut nfct_handle,
-        qt: nf_conntrack_query,
-        data: *const ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
-    pub fn nfexp_snprintf(
-        buf: *mut ::core::ffi::c_char,
-        size: ::core::ffi::c_uint,
-        exp: *const nf_expect,
-        msg_type: ::core::ffi::c_uint,
-        out_type: ::core::ffi::c_uint,
-        out_flags: ::core::ffi::c_uint,
-    ) -> ::core::ffi::c_int;
-    pub fn nfexp_cmp(
-        exp1: *const nf_expect,
-        exp2: *const nf_expect,
-        flags: ::core::ffi::c_uint,
-    ) -> ::core::ffi::c_int;
-    pub fn nfexp_send(
-        h: *mut nfct_handle,
-        qt: nf_conntrack_query,
-        data: *const ::core::ffi::c_void,
-    ) -> ::core::ffi::c_int;
+    pub fn nfexp_query(h: *mut nfct_handle, qt: nf_conntrack_query, data: *const ::core::ffi::c_void,) -> ::core::ffi::c_int;
+    pub fn nfexp_snprintf(buf: *mut ::core::ffi::c_char, size: ::core::ffi::c_uint, exp: *const nf_expect, msg_type: ::core::ffi::c_uint, out_type: ::core::ffi::c_uint, out_flags: ::core::ffi::c_uint,) -> ::core::ffi::c_int;
+    pub fn nfexp_cmp(exp1: *const nf_expect, exp2: *const nf_expect, flags: ::core::ffi::c_uint,) -> ::core::ffi::c_int;
+    pub fn nfexp_send(h: *mut nfct_handle, qt: nf_conntrack_query, data: *const ::core::ffi::c_void,) -> ::core::ffi::c_int;
     pub fn nfexp_catch(h: *mut nfct_handle) -> ::core::ffi::c_int;
     pub fn nfexp_nlmsg_build(nlh: *mut nlmsghdr, exp: *const nf_expect) -> ::core::ffi::c_int;
     pub fn nfexp_nlmsg_parse(nlh: *const nlmsghdr, exp: *mut nf_expect) -> ::core::ffi::c_int;

@@ -13,39 +13,55 @@ cargo_rivals() {
 
 # Whether the other crates can be had. In continuous integration they must be.
 have_rivals() {
-    cargo fetch --quiet --manifest-path "$RIVALS" --locked && return
+    cargo fetch --manifest-path "$RIVALS" --locked && return
     [ -z "${CI:-}" ] || die "the crates to compare with cannot be had"
     say "the crates to compare with cannot be had: going on without them"
     return 1
 }
 
 cmd_bench() {
-    need_to_build
-    need unshare
-    find_privilege
-    cargo build --quiet --profile bench --benches
-    if have_rivals && cargo_rivals build --quiet --release; then
+    need_to_build unshare namespaces
+    local args=() before
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --against)
+                [ -d "${2:-}" ] || die "--against takes a folder with another state of this project"
+                before=$(bench_of "$2")
+                args+=(--before "$before")
+                shift
+                ;;
+            *) args+=("$1") ;;
+        esac
+        shift
+    done
+    set -- "${args[@]}"
+    cargo build --profile bench --benches --all-features
+    if have_rivals && cargo_rivals build --release; then
         export NFCT_BENCH_RIVALS=$target/rivals/release/rivals
     fi
     use_runner "${runner[@]}"
-    cargo bench --quiet --bench table -- "$@"
+    cargo bench --bench table --all-features -- "$@"
 }
 
-# What a dependency on this crate brings along: crates and build time, with the default features and
-# with each of the others, and how large a program is.
+# The benchmark of the project in the folder $1, built there.
+bench_of() {
+    (cd "$1" && cargo bench --no-run --bench table --all-features --message-format=json) |
+        grep -o '"executable":"[^"]*"' | cut -d '"' -f 4 | tail -n 1
+}
+
+# What a dependency on this crate brings along: crates and build time, with the default features, with none, with
+# each by itself and with all, and how large a program is.
 cmd_cost() {
-    need_to_build
-    need strip
-    # Downloads are not timed.
-    cargo fetch --quiet --locked
+    need_to_build strip
     local features feature sizes
     features=$(features)
     printf '%s, %d CPUs, clean builds with `cargo build --release`\n\n' "$(rustc --version)" "$(nproc)"
     cost_line features "crates linked" "crates built" "build time"
     cost_line --- ---: ---: ---:
     cost_of default
-    for feature in $features; do cost_of "$feature" --features "$feature"; done
-    [ "$(wc -w <<<"$features")" -lt 2 ] || cost_of all --all-features
+    cost_of none --no-default-features
+    for feature in $features; do cost_of "$feature" --no-default-features --features "$feature"; done
+    cost_of all --all-features
     sizes=$(demo_sizes)
     printf '\n`examples/zones.rs`: %s KiB as built, %s KiB stripped\n' "${sizes% *}" "${sizes#* }"
 }
@@ -57,6 +73,9 @@ features() {
         { grep -o '"[^"]*":\[' || true; } | tr -d '":[' | { grep -vx default || true; }
 }
 
+# Those of them that need no C library, separated by commas.
+features_without_library() { features | grep -vx nfct | paste -sd ,; }
+
 cost_line() { printf '| %-8s | %13s | %12s | %10s |\n' "$@"; }
 
 # The line of the features $1, chosen by "$2…". Crates that are linked end up in the program; more are
@@ -66,7 +85,7 @@ cost_of() {
     shift
     rm -rf "$target/cost"
     began=${EPOCHREALTIME//[.,]/}
-    cargo build --quiet --release --lib --target-dir "$target/cost" "$@"
+    cargo build --release --lib --target-dir "$target/cost" "$@"
     duration=$(((${EPOCHREALTIME//[.,]/} - began) / 1000000))
     cost_line "$name" "$(crates normal,no-proc-macro "$@")" "$(crates normal,build "$@")" "$duration s"
 }
@@ -81,7 +100,7 @@ crates() {
 # The size of the demonstration in KiB, as cargo builds it and without symbols.
 demo_sizes() {
     local built=$target/cost/release/examples/zones
-    cargo build --quiet --release --example zones --target-dir "$target/cost"
+    cargo build --release --example zones --target-dir "$target/cost"
     strip -o "$built.stripped" "$built"
     echo $(($(stat -c %s "$built") / 1024)) $(($(stat -c %s "$built.stripped") / 1024))
 }

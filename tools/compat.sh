@@ -9,9 +9,6 @@
 # Each release of the library, and the Debian release that has it.
 readonly RELEASES=(1.0.9:bookworm 1.1.0:trixie 1.1.1:sid)
 
-readonly DEBIAN_KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
-readonly DEBIAN_MIRROR=${NFCT_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-
 numbers() { printf '%s\n' "${RELEASES[@]%%:*}"; }
 
 # Sets `compat`, and makes sure that every release is below it.
@@ -26,44 +23,25 @@ get_releases() {
 
 # Unpacks release $1 from Debian $2.
 get_release() {
-    local root=$compat/releases/$1 work=$compat/releases/.$1 arch list
+    local root=$compat/releases/$1 work=$compat/releases/.$1
     say "unpacking libnetfilter_conntrack $1 from Debian $2 below $root"
     rm -rf "$root" "$work"
-    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$root"
-    arch=$(dpkg --print-architecture)
-    list=$work/sources.list
-    echo "deb [arch=$arch signed-by=$DEBIAN_KEYS] $DEBIAN_MIRROR $2 main" >"$list"
-    # Nothing of this machine's packages or settings takes part, but for the proxy.
-    local apt=(apt-get -qq -o "Dir::Etc::SourceList=$list" -o Dir::Etc::SourceParts=/dev/null
-        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
-        -o "Dir::State::Lists=$work/lists" -o Dir::State::Status=/dev/null -o "Dir::Cache=$work/cache"
-        -o APT::Architecture="$arch" -o APT::Architectures= -o APT::Sandbox::User=
-        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
-    local packages=(libnetfilter-conntrack-dev libnetfilter-conntrack3
-        libnfnetlink-dev libnfnetlink0 libmnl-dev libmnl0)
-    "${apt[@]}" update
-    (cd "$work" && "${apt[@]}" download "${packages[@]}")
-    unpack "$work" "$root"
+    mkdir -p "$work"
+    use_debian "$2" "$work"
+    fetch_debian "$work" libnetfilter-conntrack-dev libnetfilter-conntrack3 \
+        libnfnetlink-dev libnfnetlink0 libmnl-dev libmnl0
+    mv "$work/root" "$root"
     # A library made for a newer C library than this machine's is run with that.
     local lib
     lib=$(dirname "$(library_of "$root")")
+    # Read to its end: a loader that writes to nobody fails, and with it the pipe.
     if "$(host_loader)" --library-path "$lib" --list "$lib/libnetfilter_conntrack.so.3" 2>&1 |
-        grep -q 'not found'; then
-        (cd "$work" && "${apt[@]}" download libc6 libgcc-s1)
-        unpack "$work" "$root/runtime"
+        grep 'not found' >/dev/null; then
+        fetch_debian "$work" libc6 libgcc-s1
+        mv "$work/root" "$root/runtime"
     fi
     describe_release "$1" "$2" "$root"
     rm -rf "$work"
-}
-
-# Unpacks the packages in $1 to $2.
-unpack() {
-    local package
-    mkdir -p "$2"
-    for package in "$1"/*.deb; do
-        dpkg -x "$package" "$2"
-        rm "$package"
-    done
 }
 
 library_of() { find "$1/usr/lib" -name 'libnetfilter_conntrack.so.3' -print -quit; }
@@ -99,18 +77,6 @@ of_release() {
     PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH="" PKG_CONFIG_LIBDIR=$root/lib/pkgconfig "$@"
 }
 
-# Whether this machine can do it at all; says what is missing where not.
-can_compat() {
-    local missing=
-    command -v apt-get >/dev/null && command -v dpkg >/dev/null || missing="apt-get and dpkg"
-    [ -n "$missing" ] || [ -e "$DEBIAN_KEYS" ] || need debian-keys
-    [ -n "$missing" ] || return 0
-    local message="the releases of the library come as Debian packages, which needs $missing"
-    [ -z "${CI:-}${NFCT_REQUIRE_KERNEL:-}" ] || die "$message"
-    say "SKIPPED: $message"
-    return 1
-}
-
 # cargo, building against release $1, for the loader and libraries of whatever is `running`.
 cargo_for() {
     local release=$1 running=$compat/running
@@ -120,9 +86,10 @@ cargo_for() {
     local flags
     flags=$(printf '\x1f-Clink-arg=-Wl,%s' --disable-new-dtags "-rpath,$running/lib:$running/libc" \
         "--dynamic-linker=$running/loader" --allow-shlib-undefined)
+    [ -z "${codec:-}" ] || flags+=$'\x1f'--cfg$'\x1f'$CODEC_CFG
     # With a target named, the flags do not hold for build scripts, which run on this machine as it is.
     CARGO_ENCODED_RUSTFLAGS=${flags:1} CARGO_ENCODED_RUSTDOCFLAGS=${flags:1} CARGO_BUILD_TARGET=$(host_target) \
-        CARGO_TARGET_DIR=$compat/build of_release "$release" cargo "$@"
+        CARGO_TARGET_DIR=$compat/build${codec:-} of_release "$release" cargo "$@"
 }
 
 # Runs cargo's "$3…" on programs built with the headers of $1, which find library $2.
@@ -142,12 +109,16 @@ test_combination() {
             grep --max-count=1 'undefined symbol: nfct_filter_dump_set_attr_u16' || return 1
         tests+=(--exclude libnetfilter-conntrack-sys)
     fi
+    [ -z "${codec:-}" ] || mapfile -t -O "${#tests[@]}" tests < <(printf -- '--\n'; without_own_codec)
     cargo_with "$1" "$2" "${tests[@]}"
 }
 
-# Every combination of headers and library, or that of headers $1 and library $2.
+# Every combination of headers and library, or that of headers $1 and library $2. After --codec the C library is
+# the codec: see tools/parity.sh.
 cmd_compat() {
-    can_compat || return 0
+    local codec=
+    [ "${1:-}" != --codec ] || { codec=-codec; shift; }
+    can_debian "the releases of the library" || return 0
     need_to_build
     need unshare nft ip conntrack
     get_releases

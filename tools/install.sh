@@ -4,19 +4,52 @@
 # Programs for administrators are used by everybody here.
 PATH="$PATH:/usr/sbin:/sbin"
 
-# Where rustup puts Rust.
-CARGO_BIN=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
+# What installs packages here, if anything does.
+manager=$(basename "$(command -v apt-get || command -v dnf || true)")
 
-# The oldest Rust that builds this: the only place it is said is Cargo.toml.
-rust_floor() { sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1; }
+# Makes sure that all of "$@" are here. Everything that is missing is named before any of it is installed.
+need() {
+    local missing=() packages=() rustup=()
+    find_missing "$@"
+    [ ${#missing[@]} != 0 ] || return 0
+    plan
+    may_install || refuse "$@"
+    update_packages
+    plan
+    [ ${#packages[@]} = 0 ] || can_install_packages || refuse "$@"
+    say "missing: $(names)"
+    [ ${#packages[@]} = 0 ] || install_packages
+    [ ${#rustup[@]} = 0 ] || install_with_rustup "${rustup[@]}"
+    find_missing "$@"
+    [ ${#missing[@]} = 0 ] || refuse "$@"
+}
 
-at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+# What every build needs, and "$@".
+need_to_build() {
+    need cc pkg-config library libclang certificates rust "$@"
+    get_crates
+}
 
-rust_version() { rustc --version 2>/dev/null | cut -d' ' -f2; }
+# Sets `missing` to those of "$@" that are.
+find_missing() {
+    local thing
+    missing=()
+    for thing in "$@"; do have "$thing" || missing+=("$thing"); done
+}
 
-have_rust() { command -v cargo >/dev/null && at_least "$(rust_floor)" "$(rust_version)"; }
-
-have_library() { pkg-config --atleast-version=1.0.9 libnetfilter_conntrack 2>/dev/null; }
+have() {
+    case $1 in
+        cc) have_compiler ;;
+        library) have_library ;;
+        libclang) have_libclang ;;
+        certificates) have_certificates ;;
+        debian-keys) exists /usr/share/keyrings/debian-archive-keyring.gpg ;;
+        rust) find_rust ;;
+        namespaces) ! command -v unshare >/dev/null || can_make_namespaces ;;
+        fmt | clippy) find_rust && cargo "$1" --version >/dev/null 2>&1 ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
 
 # One of these files exists.
 exists() {
@@ -25,14 +58,168 @@ exists() {
     return 1
 }
 
+# With the headers of the C library, which come in a package of their own.
+have_compiler() { cc -E -x c -include stdlib.h /dev/null >/dev/null 2>&1; }
+
+have_library() { pkg-config --atleast-version=1.0.9 libnetfilter_conntrack 2>/dev/null; }
+
 # bindgen looks for libclang in these places, and libclang there for the C compiler's own headers.
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
-    exists /usr/lib/llvm*/lib/libclang.so* /usr/lib/llvm*/lib/libclang-[0-9]*.so* \
-        /usr/lib*/libclang.so* /usr/lib*/libclang-[0-9]*.so* \
-        /usr/lib/*-linux-gnu*/libclang.so* /usr/lib/*-linux-gnu*/libclang-[0-9]*.so* &&
-        exists /usr/lib/llvm*/lib/clang/*/include/stddef.h /usr/lib*/clang/*/include/stddef.h
+    exists /usr{,/local}/lib*/{,*/,*/*/}libclang{,-[0-9]*}.so* &&
+        exists /usr{,/local}/lib*/{,llvm*/lib*/}clang/*/include/stddef.h
 }
+
+# Without them nothing can be downloaded by HTTPS.
+have_certificates() {
+    [ -n "${SSL_CERT_FILE:-}" ] || exists /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+        /etc/ssl/cert.pem /etc/ssl/ca-bundle.pem
+}
+
+# The missing things, for people.
+names() {
+    local thing text=
+    for thing in "${missing[@]}"; do
+        case $thing in
+            cc) thing="a C compiler" ;;
+            library) thing="libnetfilter_conntrack 1.0.9 or newer" ;;
+            certificates) thing="CA certificates" ;;
+            rust) thing="Rust $(rust_floor) or newer" ;;
+            fmt | clippy) thing="cargo $thing" ;;
+            namespaces) thing="the right to make network namespaces" ;;
+        esac
+        text+="${text:+, }$thing"
+    done
+    echo "$text"
+}
+
+# The packages with the thing $1: on Debian and Ubuntu, on Fedora and RHEL.
+packages_with() {
+    case $1 in
+        cc) echo "gcc libc6-dev : gcc glibc-devel" ;;
+        pkg-config) echo "pkg-config : pkgconf-pkg-config" ;;
+        library) echo "libnetfilter-conntrack-dev : libnetfilter_conntrack-devel" ;;
+        libclang) echo "libclang-dev : clang-devel" ;;
+        certificates) echo "ca-certificates : ca-certificates" ;;
+        unshare) echo "util-linux : util-linux" ;;
+        curl) echo "curl : curl" ;;
+        nft) echo "nftables : nftables" ;;
+        ip) echo "iproute2 : iproute" ;;
+        conntrack) echo "conntrack : conntrack-tools" ;;
+        debian-keys) echo "debian-archive-keyring : debian-keyring" ;;
+        debootstrap) echo "debootstrap : debootstrap" ;;
+        shellcheck) echo "shellcheck : ShellCheck" ;;
+        strip) echo "binutils : binutils" ;;
+        valgrind) echo "valgrind : valgrind" ;;
+        qemu-system-x86_64) echo "qemu-system-x86 : qemu-system-x86-core" ;;
+        busybox) echo "busybox-static : busybox" ;;
+        dash) echo "dash : dash" ;;
+        depmod) echo "kmod : kmod" ;;
+        xz) echo "xz-utils : xz" ;;
+        setpriv) echo "util-linux : util-linux" ;;
+        *) die "no package is known for $1" ;;
+    esac
+}
+
+# Sets `packages` to those with what is missing, and `rustup` to what that has to install instead.
+plan() {
+    local thing found
+    packages=() rustup=()
+    for thing in "${missing[@]}"; do
+        case $thing in
+            namespaces) continue ;;
+            rust | fmt | clippy) found=$(packaged_rust "$thing") ;;
+            *) found=$(packages_of "$thing") ;;
+        esac
+        # shellcheck disable=SC2206 # words
+        if [ -n "$found" ]; then packages+=($found); else rustup+=("$thing"); fi
+    done
+    if [ ${#rustup[@]} != 0 ] && ! command -v rustup >/dev/null && ! command -v curl >/dev/null; then
+        packages+=("$(packages_of curl)")
+    fi
+}
+
+# Of the distribution at hand; the name of the thing itself where packages are unknown.
+packages_of() {
+    local both
+    both=$(packages_with "$1")
+    case $manager in
+        apt-get) echo "${both%% : *}" ;;
+        dnf) echo "${both##* : }" ;;
+        *) echo "$1" ;;
+    esac
+}
+
+# The two commands of the README and continuous integration install without a question.
+may_install() {
+    [ -z "${NFCT_NO_INSTALL:-}" ] || return 1
+    case $command in demo | test) return ;; esac
+    [ -z "${NFCT_INSTALL:-}${CI:-}" ] || return 0
+    [ -t 0 ] && [ -t 2 ] || return 1
+    local answer what="${packages[*]}"
+    [ ${#rustup[@]} = 0 ] || what+="${what:+, and }Rust with rustup"
+    say "missing: $(names)"
+    read -rp "Install $what? [y/N] " answer
+    [[ $answer = [yY]* ]]
+}
+
+# Ends with a list of everything that is missing of "$@", and how to get it.
+refuse() {
+    # An administrator is asked once, and not again for the tests.
+    [ "$command" != demo ] || can_install_packages || { find_missing "$@" nft ip conntrack; plan; }
+    printf 'dev: missing: %s\n' "$(names)"
+    [ ${#packages[@]} = 0 ] || advise_packages
+    [ ${#rustup[@]} = 0 ] || advise_rustup
+    case " $* " in *" unshare "*) have namespaces || namespace_advice ;; esac
+    case $command in
+        demo | test) ;;
+        *) ! can_install || printf 'NFCT_INSTALL=1 ./dev %s installs it.\n' "$command" ;;
+    esac
+    exit 1
+} >&2
+
+advise_packages() {
+    local install="$manager install ${packages[*]}"
+    case $manager in
+        apt-get) install="apt-get update && apt-get install --no-install-recommends ${packages[*]}" ;;
+        '') install="(neither apt-get nor dnf is here: README.md, \"Requirements\", has names of packages)" ;;
+    esac
+    printf 'An administrator installs packages with\n    %s\n' "$install"
+}
+
+can_install_packages() { [ -n "$manager" ] && is_root_within_reach; }
+
+# All that is planned, and something is.
+can_install() {
+    [ ${#packages[@]} != 0 ] || [ ${#rustup[@]} != 0 ] || return 1
+    [ ${#packages[@]} = 0 ] || can_install_packages
+}
+
+# A distribution's packages are known only with its lists of them, which containers come without.
+update_packages() {
+    [ "$manager" = apt-get ] && is_root_within_reach || return 0
+    say "reading the lists of packages: apt-get update"
+    as_root apt-get update -q || say "not all lists of packages can be read: going on with those that can"
+}
+
+# Takes no package away: another that is installed may be needed by others.
+install_packages() {
+    say "installing with $manager: ${packages[*]}"
+    case $manager in
+        apt-get)
+            as_root env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -qy --no-install-recommends --no-remove "${packages[@]}"
+            ;;
+        dnf) as_root dnf install -y "${packages[@]}" ;;
+    esac || packages_failed
+}
+
+packages_failed() {
+    printf 'dev: %s failed. Without a network it has nothing to install from; behind a proxy it needs\n' "$manager"
+    printf 'http_proxy and https_proxy, or settings of its own; sudo needs the right to use it.\n'
+    advise_packages
+    exit 1
+} >&2
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
@@ -41,95 +228,7 @@ as_root() {
     fi
 }
 
-# The packages with the thing $1: on Debian and Ubuntu, on Fedora and RHEL.
-packages_with() {
-    case $1 in
-        cc) echo "gcc libc6-dev : gcc" ;;
-        pkg-config) echo "pkg-config : pkgconf-pkg-config" ;;
-        library) echo "libnetfilter-conntrack-dev : libnetfilter_conntrack-devel" ;;
-        libclang) echo "libclang-dev : clang-devel" ;;
-        unshare) echo "util-linux : util-linux" ;;
-        curl) echo "curl ca-certificates : curl" ;;
-        nft) echo "nftables : nftables" ;;
-        ip) echo "iproute2 : iproute" ;;
-        conntrack) echo "conntrack : conntrack-tools" ;;
-        debian-keys) echo "debian-archive-keyring : debian-keyring" ;;
-        shellcheck) echo "shellcheck : ShellCheck" ;;
-        strip) echo "binutils : binutils" ;;
-        valgrind) echo "valgrind : valgrind" ;;
-        *) die "no package is known for $1" ;;
-    esac
-}
-
-# Installs the things named in "$@" with this distribution's packages.
-install_system() {
-    [ -z "${NFCT_NO_INSTALL:-}" ] || die "missing: $*"
-    local packages=() thing both
-    if command -v apt-get >/dev/null; then
-        for thing in "$@"; do
-            both=$(packages_with "$thing")
-            read -ra words <<<"${both%% : *}"
-            packages+=("${words[@]}")
-        done
-        say "installing with apt-get: ${packages[*]}"
-        as_root apt-get update -q
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"
-    elif command -v dnf >/dev/null; then
-        for thing in "$@"; do
-            both=$(packages_with "$thing")
-            packages+=("${both##* : }")
-        done
-        say "installing with dnf: ${packages[*]}"
-        as_root dnf install -qy "${packages[@]}"
-    else
-        die "missing: $* (neither apt-get nor dnf is here to install them)"
-    fi
-}
-
-# Uses a Rust that rustup has installed, where another that is too old comes first in PATH.
-find_rust() {
-    have_rust && return
-    [ ! -x "$CARGO_BIN/cargo" ] || PATH="$CARGO_BIN:$PATH"
-    have_rust || { command -v rustup >/dev/null && RUSTUP_TOOLCHAIN=stable have_rust && export RUSTUP_TOOLCHAIN=stable; }
-}
-
-install_rust() {
-    [ -z "${NFCT_NO_INSTALL:-}" ] || die "missing: Rust $(rust_floor) or newer"
-    if ! command -v rustup >/dev/null; then
-        need curl
-        say "installing Rust for this user with rustup, in $CARGO_BIN (no Rust $(rust_floor) or newer is here)"
-        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
-            sh -s -- -y --quiet --no-modify-path --profile minimal
-    else
-        say "installing the newest stable Rust with rustup (no Rust $(rust_floor) or newer is here)"
-        rustup toolchain install stable --profile minimal
-    fi
-}
-
-# Installs those of "$@" that are missing.
-need() {
-    local missing=() thing
-    for thing in "$@"; do
-        case $thing in
-            library) have_library ;;
-            libclang) have_libclang ;;
-            debian-keys) [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
-            *) command -v "$thing" >/dev/null ;;
-        esac || missing+=("$thing")
-    done
-    [ ${#missing[@]} = 0 ] || install_system "${missing[@]}"
-}
-
-need_to_build() {
-    need cc pkg-config library libclang
-    find_rust || { install_rust && find_rust; } ||
-        die "Rust $(rust_floor) or newer is needed; what is found is: $(rust_version || true)"
-}
-
-need_component() {
-    cargo "$1" --version >/dev/null 2>&1 && return
-    command -v rustup >/dev/null || die "missing: cargo $1"
-    [ -z "${NFCT_NO_INSTALL:-}" ] || die "missing: cargo $1"
-    say "installing cargo $1 with rustup"
-    case $1 in fmt) rustup component add rustfmt ;; *) rustup component add "$1" ;; esac
+# A password is asked for only where someone can give it.
+is_root_within_reach() {
+    [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
 }

@@ -13,6 +13,9 @@ pub(crate) const ZONE: u16 = 77;
 pub(crate) const LARGE_ZONE: u16 = 78;
 /// How many selectors are held against the table at once.
 pub(crate) const SELECTORS: u32 = 3000;
+/// How many marks the flows of events have, and one of them.
+pub(crate) const MARKS: u32 = 100;
+pub(crate) const MARK: u32 = 7;
 /// How many flows a host has.
 const FLOWS: u32 = 16;
 
@@ -65,6 +68,6 @@ pub(crate) fn selectors(entries: u32) -> Vec<Selector> {
     const ABSENT: u32 = 0x00c8_0000;
     let gone = |number| if number < hosts_hit(entries) { host(number) } else { host(ABSENT + number) };
     let selector =
-        |number| Selector::any_zone().tcp().src_in([std::net::IpAddr::from(gone(number))]).dport(443);
+        |number| Selector::any_zone().tcp().src_in([std::net::IpAddr::from(gone(number))]).dst_port(443);
     (0..SELECTORS).map(selector).collect()
 }

@@ -21,7 +21,7 @@ impl Report {
 }
 
 fn row(row: &Measured) -> String {
-    let name = text(row.name);
+    let name = text(&row.name);
     if let Some(why) = &row.missing {
         return format!("{{\"name\": {name}, \"missing\": {}}}", text(why));
     }

@@ -2,7 +2,8 @@
 //! conntrack(8), other crates and the bare socket.
 //!
 //! ```text
-//! ./dev bench [--entries N] [--runs R] [--json FILE]
+//! ./dev bench [--entries N] [--runs R] [--json FILE] [--against DIR]
+//! ./dev bench --draw PICTURE.svg REPORT.json…
 //! ```
 //!
 //! Everything runs in network namespaces of its own, each job as a process of its own, and the jobs
@@ -11,6 +12,7 @@
 //! of each process. A job that comes to another number of entries than it should ends the program with an
 //! error, after the report.
 
+mod draw;
 mod flows;
 mod goal;
 mod job;
@@ -43,6 +45,7 @@ type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.first().map(String::as_str) {
+        Some(draw::FLAG) => return draw::draw(&args[1..]),
         Some(job::FLAG) => return job::run(&args[1..]),
         Some(limit::FLAG) => return limit::keep(&args[1..]),
         _ => {}
@@ -58,20 +61,23 @@ struct Options {
     entries: u32,
     runs: usize,
     json: Option<PathBuf>,
+    /// This program, of another build.
+    before: Option<String>,
 }
 
 impl Options {
     fn from_args(mut args: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self { entries: 200_000, runs: 7, json: None };
+        let mut options = Self { entries: 200_000, runs: 7, json: None, before: None };
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 "--entries" => options.entries = value()?.replace('_', "").parse()?,
                 "--runs" => options.runs = value()?.parse()?,
                 "--json" => options.json = Some(value()?.into()),
+                "--before" => options.before = Some(value()?),
                 // Cargo says it to every benchmark.
                 "--bench" => {}
-                _ => return Err("usage: [--entries N] [--runs R] [--json FILE]".into()),
+                _ => return Err("usage: [--entries N] [--runs R] [--json FILE] [--before PROGRAM]".into()),
             }
         }
         match options.entries {
@@ -95,7 +101,7 @@ fn in_own_namespace() -> Result<()> {
 }
 
 fn bench(options: &Options) -> Result<()> {
-    let plan = Plan::new(options.entries)?;
+    let plan = Plan::new(options.entries, options.before.clone())?;
     let mut report = Report::new(options.entries, options.runs, Machine::look());
     eprintln!("jobs with tables of their own");
     take_turns(&plan.own_tables, options.runs, &mut report)?;

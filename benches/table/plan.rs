@@ -13,6 +13,7 @@ pub(crate) const CONNTRACK_LIST: &str = "dump: conntrack -L";
 pub(crate) const NLINK_DUMP: &str = "dump: nlink, stream";
 pub(crate) const BINDINGS_DUMP: &str = "dump: netlink-bindings, iterator";
 pub(crate) const DUMP: &str = "dump: entries()";
+pub(crate) const LIST: &str = "dump: entries(), text()";
 pub(crate) const RECEIVE_ZONE: &str = "zone of 1 %: receive only";
 pub(crate) const C_ZONE: &str = "zone of 1 %: C nfct_query, all read";
 pub(crate) const ZONE: &str = "zone of 1 %: dump().zone()";
@@ -23,18 +24,27 @@ pub(crate) const CREATE_MANY: &str = "create: create_many()";
 pub(crate) const C_DELETE: &str = "delete: C nfct_query";
 pub(crate) const DELETE_MANY: &str = "delete: delete_many()";
 pub(crate) const CONNTRACK_ZONE: &str = "empty a zone of 1/5: conntrack -D -w";
-pub(crate) const EMPTY_ZONE: &str = "empty a zone of 1/5: empty_zone()";
-pub(crate) const FLUSH_ZONE: &str = "empty a zone of 1/5: flush_zone()";
+pub(crate) const EMPTY_ZONE: &str = "empty a zone of 1/5: delete_matching()";
+pub(crate) const FLUSH_ZONE: &str = "empty a zone of 1/5: flush_matching()";
 pub(crate) const DELETE_MATCHING: &str = "3,000 selectors: delete_matching()";
-pub(crate) const MIRROR: &str = "mirror: Table::open()";
-pub(crate) const LOOK_UP: &str = "mirror: by_original()";
+pub(crate) const MIRROR: &str = "mirror: Mirror::open()";
+pub(crate) const LOOK_UP: &str = "mirror: get_by_original()";
+pub(crate) const LOOK_UP_REPLY: &str = "mirror: get_by_reply()";
 pub(crate) const RECEIVE_EVENTS: &str = "events: receive only";
 pub(crate) const C_EVENTS: &str = "events: C nfct_catch, 15 getters";
 pub(crate) const EVENTS: &str = "events: Events";
+pub(crate) const MATCHING: &str = "events: Events, 1 % match, 64 KiB";
+pub(crate) const NFCT_DUMP: &str = "dump: nfct, 15 getters";
+pub(crate) const NFCT_CREATE: &str = "create: nfct";
+pub(crate) const NFCT_DELETE: &str = "delete: nfct";
+pub(crate) const NFCT_EVENTS: &str = "events: nfct, 15 getters";
+
+/// What follows the name of a job of another build of this crate.
+pub(crate) const BEFORE: &str = ", before";
 
 /// One job that is measured.
 pub(crate) struct Row {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) program: Program,
     /// How many entries it must come to.
     pub(crate) entries: u64,
@@ -45,13 +55,15 @@ pub(crate) struct Row {
 impl Row {
     /// What the job does, whoever does it.
     pub(crate) fn kind(&self) -> &str {
-        self.name.split(':').next().unwrap_or(self.name)
+        self.name.split(':').next().unwrap_or(&self.name)
     }
 }
 
 pub(crate) enum Program {
     /// A command that prints its own numbers.
     Reporting(Vec<String>),
+    /// The same of another build of this crate, which may not have it.
+    Before(Vec<String>),
     /// conntrack(8) with these arguments.
     Conntrack(Vec<String>),
     /// Why there is none.
@@ -67,22 +79,25 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(entries: u32) -> Result<Self> {
+    /// Jobs on so many entries, those of this crate also with another build of this program.
+    pub(crate) fn new(entries: u32, before: Option<String>) -> Result<Self> {
         let programs = Programs {
+            before,
             own: peer::own()?,
             c: peer::c_library()?,
             conntrack: peer::conntrack(),
             rivals: peer::rivals(),
         };
         Ok(Self {
-            own_tables: programs.own_tables(entries.min(CHANGES)),
-            one_table: programs.one_table(entries),
+            own_tables: programs.with_before(programs.own_tables(entries.min(CHANGES))),
+            one_table: programs.with_before(programs.one_table(entries)),
         })
     }
 }
 
 struct Programs {
     own: String,
+    before: Option<String>,
     c: String,
     conntrack: Peer,
     rivals: Peer,
@@ -101,13 +116,17 @@ impl Programs {
             row(IDLE, Program::Reporting(self.ours("idle")), 0),
             c(C_CREATE, "create"),
             row(NLINK_CREATE, self.rival(&format!("nlink-create {count}"), elsewhere), entries),
+            ours(NFCT_CREATE, "nfct-create"),
             ours(CREATE, "create"),
             ours(CREATE_MANY, "create-many"),
             c(C_DELETE, "delete"),
+            ours(NFCT_DELETE, "nfct-delete"),
             ours(DELETE_MANY, "delete-many"),
             events(ours(RECEIVE_EVENTS, "receive-events")),
             row(C_EVENTS, elsewhere(&c_events), 2 * entries),
+            events(ours(NFCT_EVENTS, "nfct-events")),
             events(ours(EVENTS, "events")),
+            events(ours(MATCHING, "events-matching")),
         ]
     }
 
@@ -122,10 +141,12 @@ impl Programs {
         vec![
             ours(RECEIVE, "receive", all),
             c(C_DUMP, "dump", all),
+            ours(NFCT_DUMP, "nfct-dump", all),
             row(CONNTRACK_LIST, self.conntrack("-L"), all),
             rival(NLINK_DUMP, "nlink-dump"),
             rival(BINDINGS_DUMP, "bindings-dump"),
             ours(DUMP, "dump", all),
+            ours(LIST, "list", all),
             ours(RECEIVE_ZONE, &format!("receive {zone}"), in_zone(zone)),
             c(C_ZONE, &format!("dump-zone {zone}"), in_zone(zone)),
             ours(ZONE, &format!("dump {zone}"), in_zone(zone)),
@@ -138,7 +159,28 @@ impl Programs {
             refilled(ours(FLUSH_ZONE, &format!("flush-zone {entries}"), in_zone(large)), "refill-zone"),
             ours(MIRROR, "mirror", all),
             ours(LOOK_UP, "look-up", all),
+            ours(LOOK_UP_REPLY, "look-up-reply", all),
         ]
+    }
+
+    /// The rows, each job of this program followed by that of the other build.
+    fn with_before(&self, rows: Vec<Row>) -> Vec<Row> {
+        rows.into_iter().flat_map(|row| [self.before(&row), Some(row)].into_iter().rev().flatten()).collect()
+    }
+
+    fn before(&self, row: &Row) -> Option<Row> {
+        let (before, Program::Reporting(command)) = (self.before.as_ref()?, &row.program) else {
+            return None;
+        };
+        // In front of the writers of others stand those others.
+        let at = command.iter().position(|word| *word == self.own)?;
+        if command[..at].contains(&self.c) {
+            return None;
+        }
+        let mut command = command.clone();
+        command[at].clone_from(before);
+        let (name, after) = (format!("{}{BEFORE}", row.name), row.after.clone());
+        Some(Row { name, program: Program::Before(command), entries: row.entries, after })
     }
 
     fn ours(&self, job: &str) -> Vec<String> {
@@ -160,8 +202,8 @@ impl Programs {
     }
 }
 
-fn row(name: &'static str, program: Program, entries: u64) -> Row {
-    Row { name, program, entries, after: None }
+fn row(name: &str, program: Program, entries: u64) -> Row {
+    Row { name: name.to_owned(), program, entries, after: None }
 }
 
 /// A command that runs on the common table.

@@ -5,7 +5,7 @@ use std::env;
 use super::goal::{self, Reached};
 use super::machine::Machine;
 use super::markdown::print_table;
-use super::plan::{Program, Row};
+use super::plan::{BEFORE, Program, Row};
 use super::run::Sample;
 
 /// All runs of all jobs.
@@ -20,7 +20,7 @@ pub(crate) struct Report {
 
 /// A job and its samples, in the order they came.
 pub(crate) struct Measured {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) samples: Vec<Sample>,
     /// Why there are none.
     pub(crate) missing: Option<String>,
@@ -92,7 +92,7 @@ impl Report {
         if let (Some(why), Some(_)) = (&missing, env::var_os("CI")) {
             self.faults.push(format!("{}: {why}", row.name));
         }
-        self.rows.push(Measured { name: row.name, samples: Vec::new(), missing });
+        self.rows.push(Measured { name: row.name.clone(), samples: Vec::new(), missing });
     }
 
     /// Takes what a job came to. Each must come to the entries that are there; a peer that does less
@@ -117,6 +117,13 @@ impl Report {
         self.rows.iter().find(|row| row.name == name && !row.samples.is_empty())
     }
 
+    /// What a job takes as a part of what it takes in the other build.
+    fn beside_line(&self, row: &Measured) -> Option<Vec<String>> {
+        let (other, _) = (self.find(&format!("{}{BEFORE}", row.name))?, self.find(&row.name)?);
+        let ratios = [row.clock_of(other), row.cpu_of(other), row.peak_mib() / other.peak_mib()];
+        Some([row.name.clone()].into_iter().chain(ratios.map(|ratio| format!("{ratio:.3}"))).collect())
+    }
+
     pub(crate) fn print(&self) {
         println!("\n{} entries, medians of {} runs\n", self.entries, self.runs);
         let facts = self.machine.facts.iter().filter(|(_, fact)| !fact.is_empty());
@@ -128,11 +135,19 @@ impl Report {
             &["this crate, held to", "reached", "by CPU time", "target", ""],
             goal::reached(self).map(reached_line),
         );
+        let beside = self.rows.iter().filter_map(|row| self.beside_line(row)).collect::<Vec<_>>();
+        if !beside.is_empty() {
+            println!();
+            print_table(
+                &["this build, beside the other", "time", "CPU time", "peak memory"],
+                beside.into_iter(),
+            );
+        }
     }
 }
 
 fn measured_line(row: &Measured) -> Vec<String> {
-    let mut line = vec![row.name.to_owned()];
+    let mut line = vec![row.name.clone()];
     if let Some(why) = &row.missing {
         line.push(format!("not measured: {why}"));
         return line;

@@ -32,6 +32,13 @@ impl Sample {
 pub(crate) fn measure(row: &Row) -> Result<Option<Sample>> {
     let sample = match &row.program {
         Program::Reporting(command) => reported(command)?,
+        Program::Before(command) => match reported(command) {
+            Ok(sample) => sample,
+            Err(error) => {
+                eprintln!("{} was not measured: {error}", row.name);
+                return Ok(None);
+            }
+        },
         Program::Conntrack(args) => conntrack(args)?,
         Program::Missing(_) => return Ok(None),
     };

@@ -1,4 +1,4 @@
-//! What the examples share: a network namespace of their own to play in.
+//! Shared by the examples: a network namespace of their own to play in.
 
 use std::env;
 use std::error::Error;
@@ -11,13 +11,16 @@ const INSIDE: &str = "NFCT_EXAMPLE_INSIDE";
 /// once in the program that was started so.
 ///
 /// Without root a user namespace around it gives the rights; where the system forbids that, the
-/// error says so.
+/// error reports it.
 pub(crate) fn in_own_namespace() -> Result<(), Box<dyn Error>> {
     if env::var_os(INSIDE).is_some() {
         return Ok(());
     }
-    let works =
-        |flags| Command::new("unshare").args([flags, "true"]).output().is_ok_and(|run| run.status.success());
+    let try_out = |flags| Command::new("unshare").args([flags, "true"]).output();
+    if let Err(error) = try_out("--version") {
+        return Err(format!("unshare(1), which makes the namespace, cannot be run: {error}").into());
+    }
+    let works = |flags| try_out(flags).is_ok_and(|run| run.status.success());
     let flags = ["-n", "-rn"].into_iter().find(|flags| works(flags));
     let flags =
         flags.ok_or("cannot make a network namespace: neither root nor user namespaces are at hand")?;

@@ -1,29 +1,32 @@
-//! Which operation failed, and on what.
+//! The failed operation and its subject.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::expectation::ExpectationKey;
-use crate::flow::HelperName;
-use crate::key::Key;
-use crate::proto::Family;
+use super::{ErrorKind, FlowPart};
+use crate::model::expectation::ExpectationKey;
+use crate::model::flow::HelperName;
+use crate::model::key::Key;
+use crate::model::proto::Family;
 
-/// Which operation failed, on what, and the kernel's reason.
+/// The failed operation, its subject, and the kernel's reason.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure(Box<Parts>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
     operation: Operation,
-    object: Object,
+    subject: Subject,
     errno: Option<i32>,
+    part: Option<FlowPart>,
     message: Option<Box<str>>,
+    missing: Option<&'static str>,
 }
 
 impl Failure {
-    pub(crate) fn new(operation: Operation, object: Object) -> Self {
-        Self(Box::new(Parts { operation, object, errno: None, message: None }))
+    pub(crate) fn new(operation: Operation, subject: Subject) -> Self {
+        Self(Box::new(Parts { operation, subject, errno: None, part: None, message: None, missing: None }))
     }
 
     /// With an errno, which must have been read right after the call that set it.
@@ -46,12 +49,24 @@ impl Failure {
         self
     }
 
+    /// With the part of the kernel that is missing.
+    pub(crate) fn with_missing(mut self, part: &'static str) -> Self {
+        self.0.missing = Some(part);
+        self
+    }
+
+    /// With the part that was refused.
+    pub(crate) fn with_part(mut self, part: FlowPart) -> Self {
+        self.0.part = Some(part);
+        self
+    }
+
     pub(super) fn set_operation(&mut self, operation: Operation) {
         self.0.operation = operation;
     }
 
-    pub(super) fn set_object(&mut self, object: Object) {
-        self.0.object = object;
+    pub(super) fn set_subject(&mut self, subject: Subject) {
+        self.0.subject = subject;
     }
 
     /// The operation that failed.
@@ -60,10 +75,19 @@ impl Failure {
         self.0.operation
     }
 
-    /// What it was to be done to.
+    /// The kind of an error with this errno, where the errno alone decides.
+    pub(super) fn kind_or(&self, kind: ErrorKind) -> ErrorKind {
+        match self.raw_os_error() {
+            Some(libc::ENOMEM | libc::ENOBUFS) => ErrorKind::OutOfMemory,
+            Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
+            _ => kind,
+        }
+    }
+
+    /// The subject of the operation.
     #[must_use]
-    pub fn object(&self) -> &Object {
-        &self.0.object
+    pub fn subject(&self) -> &Subject {
+        &self.0.subject
     }
 
     /// The errno, if there was one.
@@ -72,22 +96,44 @@ impl Failure {
         self.0.errno
     }
 
+    /// The part of the flow that was refused, where that is known.
+    ///
+    /// The kernel applies the parts of an update one after the other, in the order helper, timeout,
+    /// status, protocol state, mark, sequence adjustment, SYNPROXY, labels: when it refuses one, those
+    /// before it have been applied and those after it have not. Of a flow that could not be created there
+    /// is nothing.
+    #[must_use]
+    pub fn part(&self) -> Option<FlowPart> {
+        self.0.part
+    }
+
     /// The kernel's own explanation, where it sent one (`NLMSGERR_ATTR_MSG`).
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
+    }
+
+    /// The part of the kernel that is missing, where that is the cause: an option that it was built
+    /// without, as `CONFIG_NF_CONNTRACK_ZONES`, or a module that it neither has nor can load, as
+    /// `nf_conntrack_netlink`.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        self.0.missing
     }
 }
 
 /// `cannot delete tcp 10.0.0.1:1 -> 10.0.0.2:2 in zone 10 (No such file or directory, os error 2)`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}", self.0.operation, self.0.object)?;
+        write!(f, "cannot {} {}", self.0.operation, self.0.subject)?;
         if let Some(errno) = self.0.errno {
             let text = io::Error::from_raw_os_error(errno).to_string();
             let text = text.replace(" (os error ", ", os error ");
             write!(f, " ({}", text.strip_suffix(')').unwrap_or(&text))?;
             f.write_str(")")?;
+        }
+        if let Some(part) = self.part() {
+            write!(f, ": {part}")?;
         }
         if let Some(message) = self.message() {
             write!(f, ": {message}")?;
@@ -100,9 +146,11 @@ impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Failure")
             .field("operation", &self.0.operation)
-            .field("object", &self.0.object)
+            .field("subject", &self.0.subject)
             .field("errno", &self.0.errno)
+            .field("part", &self.0.part)
             .field("message", &self.0.message)
+            .field("missing", &self.0.missing)
             .finish()
     }
 }
@@ -153,10 +201,10 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What an operation was about.
+/// The subject of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Object {
+pub enum Subject {
     /// The connection to the kernel.
     Socket,
     /// One entry, by its original tuple.
@@ -183,7 +231,7 @@ pub enum Object {
     Events,
 }
 
-impl fmt::Display for Object {
+impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket => f.write_str("a netfilter socket"),

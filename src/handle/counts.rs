@@ -5,14 +5,15 @@ use std::hash::Hash;
 
 use super::Handle;
 use crate::error::Result;
-use crate::flow::{Flow, ProtoInfo};
-use crate::proto::{DccpState, Family, Protocol, SctpState, TcpState};
-use crate::zone::Zone;
+use crate::model::flow::{Flow, ProtoInfo};
+use crate::model::proto::{DccpState, Family, Protocol, SctpState, TcpState};
+use crate::model::zone::Zone;
 
-/// Entries, counted by each of the things that matter most. Only what there is has a count.
+/// Entry counts by family, protocol, zone, mark and state. Keys with no entries are absent.
 ///
 /// ```
-/// use netfilter_conntrack::{Counts, Flow, Tuple, Zone};
+/// use netfilter_conntrack::handle::Counts;
+/// use netfilter_conntrack::{Flow, Tuple, Zone};
 ///
 /// let mut counts = Counts::default();
 /// counts.add(&Flow::new(Tuple::udp("10.0.0.1:1".parse()?, "10.0.0.2:53".parse()?)?).zone(7));
@@ -32,7 +33,7 @@ pub struct Counts {
     pub zones: HashMap<Zone, u64>,
     /// By mark; one that was never set is 0.
     pub marks: HashMap<u32, u64>,
-    /// TCP connections by state. The kernel does not tell that of an offloaded one, which is not here.
+    /// TCP connections by state. Offloaded ones are not counted: the kernel does not report their state.
     pub tcp_states: HashMap<TcpState, u64>,
     /// SCTP associations by state.
     pub sctp_states: HashMap<SctpState, u64>,
@@ -41,7 +42,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts one more entry: of a filtered [dump](Handle::dump), say.
+    /// Counts one more entry, for example of a filtered [dump](Handle::dump).
     pub fn add(&mut self, flow: &Flow) {
         self.entries += 1;
         one_more(&mut self.families, Some(flow.original.family()));
@@ -62,7 +63,7 @@ impl Handle {
     /// Memory grows with the number of different zones and marks only.
     ///
     /// # Errors
-    /// Those of a [dump](crate::Entries).
+    /// Those of a [dump](crate::handle::Entries).
     pub fn counts(&mut self) -> Result<Counts> {
         let mut counts = Counts::default();
         for flow in self.dump().entries()? {

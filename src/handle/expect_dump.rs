@@ -4,16 +4,16 @@ use std::iter::FusedIterator;
 
 use super::dump::Listing;
 use super::{ACKNOWLEDGED, Expectations, Handle};
-use crate::error::{Error, Failure, Object, Operation, Result};
-use crate::expectation::Expectation;
-use crate::key::Key;
-use crate::object::MessageBuf;
-use crate::proto::Family;
-use crate::wire::{decode_expect, encode_expect, uapi};
+use crate::error::{Fault, Operation, Result, Subject};
+use crate::kernel::During;
+use crate::model::expectation::Expectation;
+use crate::model::key::Key;
+use crate::model::proto::Family;
+use crate::netlink::message::MessageBuf;
+use crate::netlink::{decode_expect, encode_expect, uapi};
 
 impl<'h> Expectations<'h> {
-    /// Starts a listing: filters are added to what this returns, then
-    /// [`entries`](ExpectationDump::entries) runs it.
+    /// Returns a builder: add filters, then run the dump with [`entries`](ExpectationDump::entries).
     #[doc(alias = "NFCT_Q_DUMP")]
     pub fn dump(self) -> ExpectationDump<'h> {
         ExpectationDump { handle: self.handle, filter: Filter::default() }
@@ -21,7 +21,7 @@ impl<'h> Expectations<'h> {
 }
 
 /// A listing of expectations to be run. Without a filter it lists every expectation of the network
-/// namespace, whatever its zone.
+/// namespace, in every zone.
 #[derive(Debug)]
 #[must_use = "nothing is listed until `entries` is called"]
 pub struct ExpectationDump<'h> {
@@ -29,7 +29,7 @@ pub struct ExpectationDump<'h> {
     filter: Filter,
 }
 
-/// What expectations are wanted.
+/// The filters.
 #[derive(Debug, Default, Clone, Copy)]
 struct Filter {
     family: Option<Family>,
@@ -37,10 +37,10 @@ struct Filter {
 }
 
 impl Filter {
-    fn object(&self) -> Object {
+    fn subject(&self) -> Subject {
         match self.master {
-            Some(master) => Object::ExpectationsOf(master),
-            None => Object::Expectations(self.family),
+            Some(master) => Subject::ExpectationsOf(master),
+            None => Subject::Expectations(self.family),
         }
     }
 
@@ -49,7 +49,7 @@ impl Filter {
             && self.master.is_none_or(|master| expectation.master == master.tuple)
     }
 
-    fn request(&self) -> Result<MessageBuf> {
+    fn request(&self) -> Result<MessageBuf, Fault> {
         let family = self.master.map(|master| master.tuple.family()).or(self.family);
         // The acknowledgement is for masters without a helper: the kernel then ends the request
         // without a listing, and would say nothing at all.
@@ -59,6 +59,13 @@ impl Filter {
             encode_expect::master(&mut request, master)?;
         }
         Ok(request)
+    }
+
+    fn start(&self, handle: &mut Handle) -> Result<Listing, Fault> {
+        if let Some(master) = &self.master {
+            handle.check_kept(&master.tuple)?;
+        }
+        Listing::start(&mut handle.link, &mut self.request()?)
     }
 }
 
@@ -71,6 +78,10 @@ impl<'h> ExpectationDump<'h> {
 
     /// Only expectations of this master, given by its original tuple and its zone, or as a flow. The
     /// kernel looks at no others. Its id is not looked at.
+    ///
+    /// Kernels without a timer for each expectation (6.12.117, 7.2.13 and 7.3.4 are some) list here those
+    /// that timed out and were not removed yet, with a timeout of 0; a listing without a master leaves
+    /// them out.
     pub fn of_master(mut self, master: impl Into<Key>) -> Self {
         self.filter.master = Some(master.into());
         self
@@ -79,20 +90,20 @@ impl<'h> ExpectationDump<'h> {
     /// Runs the listing.
     ///
     /// # Errors
-    /// An error of sending. [`Error::PermissionDenied`], and [`Error::NotFound`] for a master that
-    /// does not exist, come from the iterator.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for a master that this kernel
+    /// [cannot keep](crate::model::Layer4::Other); an error of sending.
+    /// [`Error::PermissionDenied`](crate::Error::PermissionDenied), and
+    /// [`Error::NotFound`](crate::Error::NotFound) for a master that does not exist, come from the iterator.
     pub fn entries(self) -> Result<ExpectationEntries<'h>> {
         let Self { handle, filter } = self;
-        let mut request = filter.request()?;
-        let failure = || Failure::new(Operation::Dump, filter.object());
-        let listing = Listing::start(&mut handle.link, &mut request, &failure)?;
+        let listing = filter.start(handle).during(Operation::Dump, filter.subject())?;
         Ok(ExpectationEntries { handle, filter, listing })
     }
 }
 
-/// The expectations of a listing, read from the kernel as they are asked for.
+/// The expectations of a dump, read from the kernel as you iterate.
 ///
-/// Errors are as in a listing of flows: see [`Entries`](crate::Entries).
+/// Errors are as in a dump of flows: see [`Entries`](crate::handle::Entries).
 #[derive(Debug)]
 pub struct ExpectationEntries<'h> {
     handle: &'h mut Handle,
@@ -104,12 +115,18 @@ impl Iterator for ExpectationEntries<'_> {
     type Item = Result<Expectation>;
 
     fn next(&mut self) -> Option<Result<Expectation>> {
+        let subject = self.filter.subject();
+        self.next_wanted().map(|found| found.during(Operation::Dump, subject))
+    }
+}
+
+impl ExpectationEntries<'_> {
+    fn next_wanted(&mut self) -> Option<Result<Expectation, Fault>> {
         let filter = self.filter;
-        let failure = || Failure::new(Operation::Dump, filter.object());
         loop {
-            let message = match self.listing.next(&mut self.handle.link, &failure)? {
+            let message = match self.listing.next(&mut self.handle.link)? {
                 Ok(message) => message,
-                Err(error) => return Some(Err(error)),
+                Err(fault) => return Some(Err(fault)),
             };
             match decode_expect::expectation(self.handle.link.bytes(message)) {
                 Ok(mut expectation) if filter.matches(&expectation) => {
@@ -117,7 +134,7 @@ impl Iterator for ExpectationEntries<'_> {
                     return Some(Ok(expectation));
                 }
                 Ok(_) => {}
-                Err(malformed) => return Some(Err(Error::Malformed { failure: failure(), malformed })),
+                Err(malformed) => return Some(Err(malformed.into())),
             }
         }
     }

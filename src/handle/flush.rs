@@ -1,150 +1,119 @@
-//! Deleting everything, or everything that passes a filter.
+//! Deleting everything, or everything that selectors match.
 
-use super::filter::{Filter, filter_methods};
+use std::fmt;
+
 use super::{ACKNOWLEDGED, Handle};
-use crate::error::{Failure, InputError, Object, Operation, Result};
-use crate::object::MessageBuf;
-use crate::proto::Family;
-use crate::status::Status;
-use crate::tuple_filter::TupleFilter;
-use crate::wire::uapi;
-use crate::zone::Zone;
-
-/// The header version by which a flush says that its family is meant. With version 0, which the C
-/// library and conntrack(8) send, the kernel flushes both families whatever the request says.
-const FAMILY_COUNTS: u8 = 1;
+use crate::error::{Operation, Outcome, Result, Subject};
+use crate::kernel::During;
+use crate::netlink::message::MessageBuf;
+use crate::netlink::uapi;
+use crate::select::SelectorSet;
 
 impl Handle {
-    /// Deletes every entry of the network namespace: all zones, both families.
+    /// Deletes every entry of the network namespace: all zones, both families. The kernel does it in one
+    /// request, and does not report how many there were. Connections can come back with their next packet: see
+    /// [`delete`](Self::delete).
     ///
     /// # Errors
     /// [`PermissionDenied`](crate::Error::PermissionDenied).
     #[doc(alias = "NFCT_Q_FLUSH")]
     pub fn flush(&mut self) -> Result<()> {
         let mut request = MessageBuf::new(uapi::CT_DELETE, ACKNOWLEDGED, 0, 0);
-        self.transact(&mut request, &|| Failure::new(Operation::Flush, Object::Table(None)))
+        self.link.transact(&mut request).during(Operation::Flush, Subject::Table(None))
     }
 
-    /// Deletes every entry of one family, in all zones, and none of the other.
+    /// Deletes the entries that a [`Selector`](crate::Selector), or one of many, matches, as fast as this
+    /// kernel can, and never more than these.
     ///
-    /// Kernels before 5.3 take any flush for one of both families. Where the kernel was not seen to
-    /// mind the family (see [`Flush`]), the entries are listed and deleted one by one instead, which
-    /// takes longer.
-    ///
-    /// # Errors
-    /// Those of [`Flush::run`].
-    #[doc(alias = "NFCT_Q_FLUSH")]
-    pub fn flush_family(&mut self, family: Family) -> Result<()> {
-        self.flush_where().family(family).run()
-    }
-
-    /// Deletes every entry with this zone number, be it for both directions or for one, in both
-    /// families, and no other; 0 is that of the entries without another zone.
-    ///
-    /// This is the fast way to be rid of a zone: a kernel that was seen to do it right (see
-    /// [`Flush`]) does it in one go, in about half of the time that listing and deleting take. It does not
-    /// say how many there were, and an entry that is made meanwhile may go or stay.
-    /// [`empty_zone`](Self::empty_zone) deletes the entries of exactly one [`Zone`], counts them, and
-    /// leaves those that are made meanwhile.
-    ///
-    /// # Errors
-    /// Those of [`Flush::run`].
-    pub fn flush_zone(&mut self, id: u16) -> Result<()> {
-        match id {
-            0 => self.flush_where().zone(Zone::DEFAULT).run(),
-            _ => self.flush_where().zone_in_any_direction(id).run(),
-        }
-    }
-
-    /// Starts a flush of what passes a filter: filters are added to what this returns, then
-    /// [`run`](Flush::run) deletes.
+    /// The kernel does it in one request where that request expresses exactly the selector, which takes
+    /// half the time of listing and deleting, or less. Otherwise the entries are listed, checked and
+    /// deleted one by one, each by its id, in constant memory, as by
+    /// [`delete_matching`](Self::delete_matching). Use that one to count or see the entries, or to stop early.
     ///
     /// ```no_run
-    /// use netfilter_conntrack::{Family, Handle};
+    /// use netfilter_conntrack::model::Family;
+    /// use netfilter_conntrack::{Handle, Selector};
     ///
     /// let mut handle = Handle::open()?;
-    /// handle.flush_where().family(Family::Ipv4).mark_masked(0x10, 0xf0).run()?;
+    /// let how = handle.flush_matching(Selector::any_zone().family(Family::Ipv4).mark_masked(0x10, 0xf0))?;
+    /// println!("{how}");
     /// # Ok::<(), netfilter_conntrack::Error>(())
     /// ```
-    #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
-    pub fn flush_where(&mut self) -> Flush<'_> {
-        Flush { handle: self, filter: Filter::default(), one_by_one: false }
-    }
-}
-
-/// A flush to be run. Filters add up: an entry is deleted when it passes all of them.
-///
-/// A kernel that does not know a filter ignores it, which would delete more than was asked for. So
-/// the kernel does the flush only where it was seen to apply that kind of filter and to spare
-/// everything else: the first time, the same flush is tried in a network namespace that is made for
-/// it, with entries of every kind, which takes some milliseconds, `CAP_SYS_ADMIN` and `/proc`. (A flush
-/// right after it may wait while the kernel removes that namespace, for which it walks through its whole
-/// table.) A sandbox that ends programs for unshare(2) calls for [`one_by_one`](Self::one_by_one). The
-/// answer is remembered as long as the process lives; [`Preflight`](crate::preflight::Preflight) shows
-/// it. Where nothing was seen (no such rights, an older kernel, one without marks), and for a tuple, a
-/// zone of exactly both directions or of one, entries are listed, checked, and deleted one by one, each
-/// by its id, in the constant memory of [`delete_matching`](Handle::delete_matching). That takes longer,
-/// and entries that come to pass the filter meanwhile may stay.
-///
-/// An entry that is made during a flush may go or stay; one that is made afterwards stays.
-///
-/// By zone, [`zone_in_any_direction`](Self::zone_in_any_direction) is what the kernel can do: it does
-/// not tell directions apart.
-#[derive(Debug)]
-#[must_use = "nothing is deleted until `run` is called"]
-pub struct Flush<'h> {
-    handle: &'h mut Handle,
-    filter: Filter,
-    one_by_one: bool,
-}
-
-impl Flush<'_> {
-    filter_methods!();
-
-    /// Has entries listed and deleted one by one, whatever the kernel could do, and nothing tried.
     ///
-    /// For programs in a sandbox that ends them for calling unshare(2), as the trial does; one that
-    /// refuses the call needs no other way.
-    pub fn one_by_one(mut self) -> Self {
-        self.one_by_one = true;
-        self
-    }
-
-    /// Deletes what passes.
+    /// # Flushes in one request
+    ///
+    /// A flush can have one family, one mark with a mask, one status with a mask and one zone number, all
+    /// joined by *and*: [`family`](crate::Selector::family), [`mark`](crate::Selector::mark) and
+    /// [`mark_masked`](crate::Selector::mark_masked), [`status`](crate::Selector::status) and
+    /// [`status_unset`](crate::Selector::status_unset), and of the zones
+    /// [`zone_in_any_direction`](crate::Selector::zone_in_any_direction) of a number other than 0 and
+    /// [`zone(0)`](crate::Selector::zone): the kernel does not distinguish directions, so a flush cannot be
+    /// restricted to entries that are in another zone for exactly both directions.
+    /// [`Selector::all()`](crate::Selector::all) is [`flush`](Self::flush).
+    ///
+    /// A kernel that does not support a filter ignores it, which would delete more than you asked for. So the
+    /// kernel is asked only where it was seen to apply that kind of filter and to spare everything else: the
+    /// first time, the same flush is tried in a network namespace that is made for it, with entries of every
+    /// kind. This takes some milliseconds, `CAP_SYS_ADMIN` and `/proc`; a flush right after it may wait while
+    /// the kernel removes that namespace, for which it walks through its whole table. The answer is
+    /// remembered as long as the process lives, and [`Preflight`](crate::preflight::Preflight) shows it.
+    /// Nothing is tried under a seccomp filter, which may end your program for calling unshare(2). If no
+    /// trial was made before the filter was installed, for example by a preflight, entries are deleted one by
+    /// one.
+    ///
+    /// An entry that is made during the flush may go or stay; one that is made afterwards stays. One by one,
+    /// an entry that comes to match meanwhile may stay.
     ///
     /// # Errors
-    /// [`InputError::EmptyFilter`] without a filter: everything is deleted by
-    /// [`flush`](Handle::flush). [`Error::InvalidInput`](crate::Error::InvalidInput) for a filter
-    /// that nothing can match; [`PermissionDenied`](crate::Error::PermissionDenied).
+    /// [`InvalidInput`](crate::Error::InvalidInput) for selectors that make no sense, before anything is
+    /// sent; [`Unsupported`](crate::Error::Unsupported) by a zone or a mark on a kernel that was built
+    /// without; [`PermissionDenied`](crate::Error::PermissionDenied).
     ///
-    /// Where entries are deleted one by one, what was found is deleted even if the listing ends with an
+    /// Where entries are deleted one by one, those found are deleted even if the dump ends with an
     /// error. That is then returned, as [`Interrupted`](crate::Error::Interrupted) or
     /// [`Malformed`](crate::Error::Malformed), unless a deletion failed: then the first error of those.
-    pub fn run(self) -> Result<()> {
-        let Self { handle, filter, one_by_one } = self;
-        filter.check()?;
-        if filter.is_empty() {
-            return Err(InputError::EmptyFilter.into());
+    #[doc(alias = "NFCT_Q_FLUSH_FILTER")]
+    pub fn flush_matching(&mut self, selectors: impl Into<SelectorSet>) -> Result<Flushed> {
+        let selectors = selectors.into();
+        let (filter, exact) = SelectorSet::common(None, std::slice::from_ref(&selectors))?;
+        if selectors.is_nothing() {
+            return Ok(Flushed::OneByOne(Outcome::default()));
         }
-        if one_by_one || !filter.is_seen_in_flush() {
-            return handle.delete_passing(&filter);
+        let subject = Subject::Table(filter.family);
+        filter.check_kernel().during(Operation::Flush, subject.clone())?;
+        if !exact || !(filter.is_empty() || filter.is_seen_in_flush()) {
+            return self.delete_all_of(&selectors).map(Flushed::OneByOne);
         }
-        let mut request = flush_request(&filter)?;
-        handle.transact(&mut request, &|| Failure::new(Operation::Flush, Object::Table(filter.family)))
+        let flushed = self.link.transact(&mut filter.flush_request()?);
+        flushed.during(Operation::Flush, subject).map(|()| Flushed::ByKernel)
     }
 }
 
-/// The request for the kernel's flush, which is for kernels only that apply the whole filter.
-pub(super) fn flush_request(filter: &Filter) -> Result<MessageBuf> {
-    let mut request = MessageBuf::new(uapi::CT_DELETE, ACKNOWLEDGED, filter.family_number(), FAMILY_COUNTS);
-    filter.append_to(&mut request)?;
-    Ok(request)
+/// How a [`flush_matching`](Handle::flush_matching) was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flushed {
+    /// The kernel deleted the matching entries in one request. It does not report how many entries there were.
+    ByKernel,
+    /// The matching entries were listed and deleted one by one, without an error.
+    OneByOne(Outcome),
+}
+
+/// `by the kernel, in one request`, or the [outcome](Outcome).
+impl fmt::Display for Flushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByKernel => f.write_str("by the kernel, in one request"),
+            Self::OneByOne(outcome) => write!(f, "one by one: {outcome}"),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Flow, Tuple};
+    use crate::model::Family;
+    use crate::{Flow, Selector, Tuple};
     use std::time::Duration;
 
     /// The way of old kernels does the same as the flush of new ones.
@@ -159,8 +128,9 @@ mod tests {
             let tuple = Tuple::udp(src.parse().expect("src"), dst.parse().expect("dst")).expect("a tuple");
             handle.create(&Flow::new(tuple).zone(5).timeout(Duration::from_secs(60))).expect("created");
         }
-        let filter = Filter { family: Some(Family::Ipv4), ..Filter::default() };
-        handle.delete_passing(&filter).expect("deleted");
+        let ipv4 = Selector::any_zone().family(Family::Ipv4);
+        let outcome = handle.delete_all_of(&ipv4.into()).expect("deleted");
+        assert_eq!(outcome.done, 2);
         let left = handle.dump().entries().expect("a dump").collect::<Result<Vec<_>>>().expect("entries");
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].original.family(), Family::Ipv6);

@@ -1,41 +1,53 @@
-//! Statistics: what each CPU counted, how full the table is, and how many entries are of a kind.
+//! Statistics: the counters of each CPU, how full the table is, and how many entries are of a kind.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 
-use super::{ACKNOWLEDGED, Handle, refused};
-use crate::error::{Error, Failure, Object, Operation, Result};
-use crate::flow::Flow;
-use crate::object::MessageBuf;
-use crate::wire::attr::{Attributes, Malformed};
-use crate::wire::decode::HEADERS;
-use crate::wire::link::Answer;
-use crate::wire::uapi::{self, stats};
+use super::{ACKNOWLEDGED, Handle};
+use crate::error::{Fault, Operation, Result, Subject};
+use crate::kernel::During;
+use crate::model::flow::Flow;
+use crate::netlink::attr::{Attributes, Malformed};
+use crate::netlink::decode::HEADERS;
+use crate::netlink::link::Answer;
+use crate::netlink::message::MessageBuf;
+use crate::netlink::uapi::{self, stats};
 
 /// How full the table of a network namespace is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Usage {
-    /// Entries in the table (`net.netfilter.nf_conntrack_count`).
+    /// Entries in the table (`net.netfilter.nf_conntrack_count`), and those that no listing shows: new flows
+    /// whose first packet is still on its way, as while it waits in an nfqueue.
     pub entries: u32,
-    /// How many there may be (`net.netfilter.nf_conntrack_max`); Linux 4.18.
+    /// How many there may be (`net.netfilter.nf_conntrack_max`); Linux 4.18. 0 is no limit, which the
+    /// setting can be up to Linux 6.17 and no longer in 7.x.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub limit: Option<u32>,
-    /// What a newer kernel says beyond these, by the number of its attribute (`CTA_STATS_GLOBAL_…`), as
-    /// far as it is of 32 bits.
+    /// Further numbers of newer kernels, by the number of their attribute (`CTA_STATS_GLOBAL_…`), as
+    /// far as they are of 32 bits.
     #[cfg_attr(
         feature = "serde",
-        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::json::other_counters")
+        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::model::form::other_counters")
     )]
     pub other: Vec<(u16, u32)>,
 }
 
-/// What one CPU counted since the network namespace was made, over all its flows.
+impl Usage {
+    /// Whether there are as many entries as there may be. Not known, it is not: before Linux 4.18.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| limit != 0 && self.entries >= limit)
+    }
+}
+
+/// The counters of one CPU since the network namespace was made, over all its flows.
 ///
-/// Counters that a kernel does not have are 0. What a newer kernel counts beyond these is in
-/// [`other`](Self::other), by the number of its attribute (`CTA_STATS_…`), as far as it is of 32
-/// bits like these.
+/// Counters that a kernel does not have are `None`: newer ones no longer count everything. Further counters of
+/// newer kernels are in [`other`](Self::other), by the number of their attribute (`CTA_STATS_…`), as far as
+/// they are of 32 bits like these.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
@@ -43,34 +55,44 @@ pub struct CpuStatistics {
     /// The CPU.
     pub cpu: u16,
     /// Lookups that found an entry.
-    pub found: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub found: Option<u32>,
     /// Packets that could not be tracked.
-    pub invalid: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub invalid: Option<u32>,
     /// Entries put into the table.
-    pub insert: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub insert: Option<u32>,
     /// Entries that could not be put in, since another with the same tuple was faster.
-    pub insert_failed: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub insert_failed: Option<u32>,
     /// Packets dropped because no entry could be made for them.
-    pub drop: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub drop: Option<u32>,
     /// Entries removed before their time to make room for new ones.
-    pub early_drop: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub early_drop: Option<u32>,
     /// ICMP errors that belong to no flow.
-    pub error: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub error: Option<u32>,
     /// Lookups that were begun again because the table was resized.
-    pub search_restart: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub search_restart: Option<u32>,
     /// Insertions saved by taking the entry that was faster. Linux 5.10.
-    pub clash_resolve: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub clash_resolve: Option<u32>,
     /// Insertions given up because a hash chain was too long. Linux 5.15.
-    pub chain_too_long: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub chain_too_long: Option<u32>,
     /// Other counters, by the number of their attribute.
     #[cfg_attr(
         feature = "serde",
-        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::json::other_counters")
+        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::model::form::other_counters")
     )]
     pub other: Vec<(u16, u32)>,
 }
 
-/// What one CPU counted about expectations.
+/// The counters of one CPU about expectations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
@@ -78,15 +100,18 @@ pub struct CpuExpectationStatistics {
     /// The CPU.
     pub cpu: u16,
     /// Flows that an expectation came true with.
-    pub new: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub new: Option<u32>,
     /// Expectations made.
-    pub create: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub create: Option<u32>,
     /// Expectations removed.
-    pub delete: u32,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub delete: Option<u32>,
     /// Other counters, by the number of their attribute.
     #[cfg_attr(
         feature = "serde",
-        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::json::other_counters")
+        serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::model::form::other_counters")
     )]
     pub other: Vec<(u16, u32)>,
 }
@@ -94,27 +119,80 @@ pub struct CpuExpectationStatistics {
 impl CpuStatistics {
     fn counter(&mut self, kind: u16) -> Option<&mut u32> {
         Some(match kind {
-            stats::FOUND => &mut self.found,
-            stats::INVALID => &mut self.invalid,
-            stats::INSERT => &mut self.insert,
-            stats::INSERT_FAILED => &mut self.insert_failed,
-            stats::DROP => &mut self.drop,
-            stats::EARLY_DROP => &mut self.early_drop,
-            stats::ERROR => &mut self.error,
-            stats::SEARCH_RESTART => &mut self.search_restart,
-            stats::CLASH_RESOLVE => &mut self.clash_resolve,
-            stats::CHAIN_TOO_LONG => &mut self.chain_too_long,
+            stats::FOUND => self.found.get_or_insert(0),
+            stats::INVALID => self.invalid.get_or_insert(0),
+            stats::INSERT => self.insert.get_or_insert(0),
+            stats::INSERT_FAILED => self.insert_failed.get_or_insert(0),
+            stats::DROP => self.drop.get_or_insert(0),
+            stats::EARLY_DROP => self.early_drop.get_or_insert(0),
+            stats::ERROR => self.error.get_or_insert(0),
+            stats::SEARCH_RESTART => self.search_restart.get_or_insert(0),
+            stats::CLASH_RESOLVE => self.clash_resolve.get_or_insert(0),
+            stats::CHAIN_TOO_LONG => self.chain_too_long.get_or_insert(0),
             _ => return None,
         })
+    }
+}
+
+/// As a line of `conntrack -S`: `cpu=0 found=12 invalid=3 insert=0`, with the counters that the kernel has.
+/// Those without a name here are behind them: `attribute_15=1`.
+impl fmt::Display for CpuStatistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counters = [
+            ("found", self.found),
+            ("invalid", self.invalid),
+            ("insert", self.insert),
+            ("insert_failed", self.insert_failed),
+            ("drop", self.drop),
+            ("early_drop", self.early_drop),
+            ("error", self.error),
+            ("search_restart", self.search_restart),
+            ("clash_resolve", self.clash_resolve),
+            ("chain_too_long", self.chain_too_long),
+        ];
+        write_counters(f, self.cpu, &counters, &self.other)
+    }
+}
+
+/// `cpu=0 new=1 create=2 delete=2`, as of [`CpuStatistics`].
+impl fmt::Display for CpuExpectationStatistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counters = [("new", self.new), ("create", self.create), ("delete", self.delete)];
+        write_counters(f, self.cpu, &counters, &self.other)
+    }
+}
+
+fn write_counters(
+    f: &mut fmt::Formatter<'_>,
+    cpu: u16,
+    counters: &[(&str, Option<u32>)],
+    other: &[(u16, u32)],
+) -> fmt::Result {
+    write!(f, "cpu={cpu}")?;
+    for (name, counter) in counters {
+        if let Some(counter) = counter {
+            write!(f, " {name}={counter}")?;
+        }
+    }
+    other.iter().try_for_each(|(attribute, counter)| write!(f, " attribute_{attribute}={counter}"))
+}
+
+/// `12 of 262144 entries`, or `12 entries` without a limit.
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.limit.filter(|&limit| limit != 0) {
+            Some(limit) => write!(f, "{} of {limit} entries", self.entries),
+            None => write!(f, "{} entries", self.entries),
+        }
     }
 }
 
 impl CpuExpectationStatistics {
     fn counter(&mut self, kind: u16) -> Option<&mut u32> {
         Some(match kind {
-            stats::EXP_NEW => &mut self.new,
-            stats::EXP_CREATE => &mut self.create,
-            stats::EXP_DELETE => &mut self.delete,
+            stats::EXP_NEW => self.new.get_or_insert(0),
+            stats::EXP_CREATE => self.create.get_or_insert(0),
+            stats::EXP_DELETE => self.delete.get_or_insert(0),
             _ => return None,
         })
     }
@@ -140,11 +218,15 @@ fn read_counters<T>(
 }
 
 impl Handle {
-    /// How many entries the table has, and how many it may have.
+    /// Returns how many entries the table has, and how many it may have.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`] and what else a request can end in.
+    /// [`Error::PermissionDenied`](crate::Error::PermissionDenied), and any other error of a request.
     pub fn usage(&mut self) -> Result<Usage> {
+        self.read_usage().during(Operation::Get, Subject::Statistics)
+    }
+
+    fn read_usage(&mut self) -> Result<Usage, Fault> {
         let (mut told, mut other) = ([None; 2], Vec::new());
         self.for_each_message(uapi::CT_GET_STATS, ACKNOWLEDGED, |_, attributes| {
             other = read_counters(attributes, &mut told, |[entries, limit], kind| match kind {
@@ -155,46 +237,43 @@ impl Handle {
             Ok(())
         })?;
         let [entries, limit] = told;
-        let missing = || Error::Malformed {
-            failure: failure(),
-            malformed: Malformed::new("CTA_STATS_GLOBAL_ENTRIES", "missing"),
-        };
-        Ok(Usage { entries: entries.ok_or_else(missing)?, limit, other })
+        let entries = entries.ok_or(Malformed::new("CTA_STATS_GLOBAL_ENTRIES", "missing"))?;
+        Ok(Usage { entries, limit, other })
     }
 
-    /// What each CPU counted, as `conntrack -S` shows it.
+    /// Returns the counters of each CPU, as `conntrack -S` shows them.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`] and what else a request can end in.
+    /// [`Error::PermissionDenied`](crate::Error::PermissionDenied), and any other error of a request.
     pub fn statistics(&mut self) -> Result<Vec<CpuStatistics>> {
         let mut cpus = Vec::new();
-        self.for_each_message(uapi::CT_GET_STATS_CPU, DUMP, |cpu, attributes| {
+        let read = self.for_each_message(uapi::CT_GET_STATS_CPU, DUMP, |cpu, attributes| {
             let mut counted = CpuStatistics { cpu, ..CpuStatistics::default() };
             counted.other = read_counters(attributes, &mut counted, CpuStatistics::counter)?;
             cpus.push(counted);
             Ok(())
-        })?;
-        Ok(cpus)
+        });
+        read.during(Operation::Get, Subject::Statistics).map(|()| cpus)
     }
 
-    /// What each CPU counted about expectations.
+    /// Returns the counters of each CPU about expectations.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`] and what else a request can end in.
+    /// [`Error::PermissionDenied`](crate::Error::PermissionDenied), and any other error of a request.
     pub fn expectation_statistics(&mut self) -> Result<Vec<CpuExpectationStatistics>> {
         let mut cpus = Vec::new();
-        self.for_each_message(uapi::EXP_GET_STATS_CPU, DUMP, |cpu, attributes| {
+        let read = self.for_each_message(uapi::EXP_GET_STATS_CPU, DUMP, |cpu, attributes| {
             let mut counted = CpuExpectationStatistics { cpu, ..CpuExpectationStatistics::default() };
             counted.other = read_counters(attributes, &mut counted, CpuExpectationStatistics::counter)?;
             cpus.push(counted);
             Ok(())
-        })?;
-        Ok(cpus)
+        });
+        read.during(Operation::Get, Subject::Statistics).map(|()| cpus)
     }
 
-    /// Counts entries by whatever `key` makes of them: zone, mark, protocol, state, or several of them
-    /// at once. In one listing of the table; memory grows with the number of different keys only. For
-    /// each of these by itself see [`counts`](Self::counts).
+    /// Counts entries by the value that your closure `key` returns for them: zone, mark, protocol, state, or
+    /// several of them at once. It lists the table once; memory grows with the number of different keys only.
+    /// If you need each of these by itself, call [`counts`](Self::counts).
     ///
     /// ```no_run
     /// # let mut handle = netfilter_conntrack::Handle::open()?;
@@ -203,7 +282,7 @@ impl Handle {
     /// ```
     ///
     /// # Errors
-    /// Those of a [dump](crate::Entries).
+    /// Those of a [dump](crate::handle::Entries).
     pub fn count_by<K: Eq + Hash>(&mut self, mut key: impl FnMut(&Flow) -> K) -> Result<HashMap<K, u64>> {
         let mut counts = HashMap::new();
         for flow in self.dump().entries()? {
@@ -219,36 +298,29 @@ impl Handle {
         kind: u16,
         flags: u16,
         mut read: impl FnMut(u16, Attributes<'_>) -> Result<(), Malformed>,
-    ) -> Result<()> {
+    ) -> Result<(), Fault> {
         let mut request = MessageBuf::new(kind, flags, 0, 0);
         let seq = match flags {
-            DUMP => self.link.start_dump(&mut request),
-            _ => self.link.send(&mut request),
+            DUMP => self.link.start_dump(&mut request)?,
+            _ => self.link.send(&mut request)?,
         };
-        let seq = seq.map_err(|fault| fault.during(failure()))?;
         loop {
-            match self.link.answer(seq).map_err(|fault| fault.during(failure()))? {
+            match self.link.answer(seq)? {
                 Answer::Message(message) => {
                     let message = self.link.bytes(message);
-                    let id = message.first_chunk::<HEADERS>().map(|headers| [headers[18], headers[19]]);
-                    let read = match id {
-                        Some(id) => read(u16::from_be_bytes(id), Attributes::new(&message[HEADERS..])),
-                        None => Err(Malformed::new("message", "shorter than its headers")),
-                    };
-                    read.map_err(|malformed| Error::Malformed { failure: failure(), malformed })?;
+                    let short = Malformed::new("message", "shorter than its headers");
+                    let headers = message.first_chunk::<HEADERS>().ok_or(short)?;
+                    let id = u16::from_be_bytes([headers[18], headers[19]]);
+                    read(id, Attributes::new(&message[HEADERS..]))?;
                 }
                 Answer::Done | Answer::Interrupted => return Ok(()),
-                Answer::Refused { errno, message } => return Err(refused(failure(), errno, message)),
+                Answer::Refused { errno, message } => return Err(Fault::Refused { errno, message }),
             }
         }
     }
 }
 
 const DUMP: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-
-fn failure() -> Failure {
-    Failure::new(Operation::Get, Object::Statistics)
-}
 
 #[cfg(test)]
 mod tests {
@@ -270,7 +342,19 @@ mod tests {
         };
         let found = attribute(stats::FOUND, &[0, 0, 0, 7]);
         let new = [attribute(90, &[0; 8]), attribute(91, &[1]), attribute(92, &[0, 0, 1, 0])].concat();
-        assert_eq!(read(&[new, found].concat()), Ok((7, vec![(92, 256)])));
+        assert_eq!(read(&[new, found].concat()), Ok((Some(7), vec![(92, 256)])));
         assert!(read(&attribute(stats::FOUND, &[0; 8])).is_err());
+    }
+
+    #[test]
+    fn statistics_are_lines() {
+        let other = vec![(15, 1)];
+        let cpu = CpuStatistics { cpu: 2, found: Some(7), drop: Some(0), other, ..CpuStatistics::default() };
+        assert_eq!(cpu.to_string(), "cpu=2 found=7 drop=0 attribute_15=1");
+        let cpu = CpuExpectationStatistics { new: Some(1), ..CpuExpectationStatistics::default() };
+        assert_eq!(cpu.to_string(), "cpu=0 new=1");
+        let usage = |limit| Usage { entries: 12, limit, other: Vec::new() }.to_string();
+        assert_eq!(usage(Some(100)), "12 of 100 entries");
+        assert_eq!((usage(Some(0)), usage(None)), ("12 entries".into(), "12 entries".into()));
     }
 }

@@ -1,12 +1,13 @@
-//! Whole zones: what is in them, which are in use, and emptying them.
+//! Zones: those in use, and one that is not.
 
 use std::ops::RangeInclusive;
 
-use super::{Handle, SweepOutcome};
-use crate::direction::Direction;
-use crate::error::{Error, InputError, Result};
-use crate::select::Selector;
-use crate::zone::{Zone, ZoneSet};
+use super::Handle;
+use crate::error::{Error, Fault, Operation, Result, Subject};
+use crate::kernel::{self, During, part};
+use crate::model::direction::Direction;
+use crate::model::input::InputError;
+use crate::model::zone::{Zone, ZoneSet};
 
 impl Handle {
     /// Every zone that an entry has, for both directions or for one. Zone 0 is in use when an entry
@@ -15,7 +16,7 @@ impl Handle {
     /// Lists the table once.
     ///
     /// # Errors
-    /// Those of a [dump](crate::Entries).
+    /// Those of a [dump](crate::handle::Entries).
     pub fn zones_in_use(&mut self) -> Result<ZoneSet> {
         let mut zones = ZoneSet::new();
         self.look_at_zones(|zone| {
@@ -31,16 +32,20 @@ impl Handle {
     /// The work is bounded: the table is listed once at most, and no further than until every zone
     /// of the range has been seen in use.
     ///
-    /// The answer is about the moment of the listing. Nothing reserves the zone, so two programs
+    /// The answer is about the moment of the dump, and does not reserve the zone for you: two programs
     /// that ask at the same time get the same answer, and so does one that asks twice before it uses
-    /// the zone. A [`ZoneAllocator`](crate::ZoneAllocator) remembers what it handed out.
+    /// the zone. A [`ZoneAllocator`](crate::handle::ZoneAllocator) remembers the zones that it handed out.
     ///
     /// # Errors
-    /// [`Error::NoUnusedZone`] with the range; [`InputError::EmptyRange`]; those of a
-    /// [dump](crate::Entries).
+    /// [`Error::NoUnusedZone`] with the range; [`InputError::EmptyRange`]; [`Error::Unsupported`] on a
+    /// kernel without zones (`CONFIG_NF_CONNTRACK_ZONES`), where there is zone 0 only; those of a
+    /// [dump](crate::handle::Entries).
     pub fn find_unused_zone(&mut self, range: RangeInclusive<u16>) -> Result<u16> {
         if range.is_empty() {
             return Err(InputError::EmptyRange.into());
+        }
+        if !range.contains(&Zone::DEFAULT.id()) {
+            require_zones()?;
         }
         let mut used = ZoneSet::new();
         let mut unused = range.clone().count();
@@ -52,25 +57,13 @@ impl Handle {
             unused == 0
         })?;
         let (first, last) = range.clone().into_inner();
-        ZoneSet::lowest_in_none(range, &[&used]).ok_or(Error::NoUnusedZone { first, last })
+        match ZoneSet::lowest_in_none(range, &[&used]) {
+            Some(zone) if zone != Zone::DEFAULT.id() => require_zones().map(|()| zone),
+            unused => unused.ok_or(Error::NoUnusedZone { first, last }),
+        }
     }
 
-    /// Deletes every entry of exactly this zone: a number means the zone for both directions, and
-    /// entries with the number in one direction only stay.
-    ///
-    /// It is [`delete_matching`](Self::delete_matching) with nothing but the zone: entries are deleted
-    /// while they are listed, each with its id, so an entry that is made meanwhile stays, and memory
-    /// does not grow with the zone. The kernel's own flush by zone is not used, since it does not tell
-    /// directions apart and does not say what it deleted; [`flush_zone`](Self::flush_zone) is for that.
-    ///
-    /// # Errors
-    /// Those of [`Sweep::run`](crate::Sweep::run). What went wrong after something was deleted is in
-    /// the outcome.
-    pub fn empty_zone(&mut self, zone: impl Into<Zone>) -> Result<SweepOutcome> {
-        self.delete_matching(Selector::zone(zone)).run()
-    }
-
-    /// Hands every entry's zone to `look` until it says that it has seen enough.
+    /// Hands every entry's zone to `look` until that returns that it has seen enough.
     fn look_at_zones(&mut self, mut look: impl FnMut(Zone) -> bool) -> Result<()> {
         for flow in self.dump().entries()? {
             if look(flow?.zone) {
@@ -79,4 +72,13 @@ impl Handle {
         }
         Ok(())
     }
+}
+
+/// Refuses zones where the kernel has none but 0.
+pub(crate) fn require_zones() -> Result<()> {
+    let zones = match kernel::has_zones() {
+        Some(false) => Err(Fault::missing(part::ZONES)),
+        _ => Ok(()),
+    };
+    zones.during(Operation::Dump, Subject::Table(None))
 }

@@ -1,25 +1,26 @@
-//! Counts: a list of objects for each thing that is counted by, since a mark or a zone with its
-//! direction is no name of a field.
+//! Counts: a list of objects for each criterion, since a mark or a zone with its direction cannot be the name
+//! of a field.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 
-use super::{or_default, through, zone};
-use crate::direction::Direction;
+use super::{through, zone};
 use crate::handle::Counts;
-use crate::proto::{DccpState, Family, Protocol, SctpState, TcpState};
-use crate::zone::Zone;
+use crate::model::direction::Direction;
+use crate::model::form::or_default;
+use crate::model::proto::{DccpState, Family, Protocol, SctpState, TcpState};
+use crate::model::zone::Zone;
 
-/// A thing that is counted by, and how many entries have it.
+/// A value that entries are counted by, and how many entries have it.
 trait Counted: Sized {
     type Key: Eq + Hash + Copy;
     fn new(key: Self::Key, entries: u64) -> Self;
     fn parts(self) -> Result<(Self::Key, u64), &'static str>;
 }
 
-/// Declares an object of a thing and its count.
+/// Declares an object of a value and its count.
 macro_rules! counted {
     ($($name:ident { $field:ident: $key:ty })*) => { $(
         #[derive(Serialize, Deserialize)]
@@ -73,7 +74,7 @@ impl Counted for InZone {
     }
 }
 
-/// Counts as they are written.
+/// The serialized form of counts.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -96,7 +97,7 @@ struct Fields {
 
 through!(Counts, Fields);
 
-/// The list of a map, in an order that does not change from one time to the next.
+/// The list of a map, in a stable order.
 fn list<C: Counted, O: Ord>(counts: &HashMap<C::Key, u64>, order: impl Fn(C::Key) -> O) -> Vec<C> {
     let mut sorted: Vec<_> = counts.iter().map(|(key, entries)| (*key, *entries)).collect();
     sorted.sort_by_key(|(key, _)| order(*key));

@@ -1,37 +1,24 @@
 //! Errors and outcomes.
 //!
-//! An error has parts that only the program that met it can have: Rust's types, and text of its own. So
-//! it is written as a report, which is what is read again.
+//! An error has parts that exist only in the program that met it: Rust types and static text. So it is
+//! written as a report, and read back as that report.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::Error;
-use crate::handle::{Outcome, SweepOutcome};
-use crate::key::Key;
+use crate::error::{Error, Outcome};
+use crate::model::key::Key;
 
-/// An [`Error`] as it is written, and as it is read again: what a program has of the errors that another
-/// one met. An [`Outcome<ErrorReport>`](Outcome) and a [`SweepOutcome<ErrorReport>`](SweepOutcome) are
-/// read from what an outcome was written as.
-///
-/// ```
-/// use netfilter_conntrack::{Outcome, json::ErrorReport};
-///
-/// let text = r#"{"deleted":[],"already_gone":[],"failed":[]}"#;
-/// # #[cfg(feature = "json")] {
-/// let outcome: Outcome<ErrorReport> = serde_json::from_str(text)?;
-/// assert!(outcome.is_complete());
-/// # }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// The serialized form of an [`Error`], and the type that you read errors of another program as.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ErrorReport {
-    /// The variant of [`Error`] in small letters, as `not_found`. A later release may have others.
+    /// The [name](crate::ErrorKind::name) of the error's [kind](Error::kind), as `not_found`. A later release
+    /// may have others.
     pub error: String,
-    /// What the error says, for people; its wording may change.
+    /// The text of the error, for people; its wording may change.
     pub message: String,
     /// The errno that the kernel gave.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +27,11 @@ pub struct ErrorReport {
 
 impl From<&Error> for ErrorReport {
     fn from(error: &Error) -> Self {
-        Self { error: word(error).to_owned(), message: error.to_string(), errno: error.raw_os_error() }
+        Self {
+            error: error.kind().name().to_owned(),
+            message: error.to_string(),
+            errno: error.raw_os_error(),
+        }
     }
 }
 
@@ -59,35 +50,7 @@ impl Serialize for Error {
     }
 }
 
-/// The variant in a word. Each has its own, and keeps it.
-const fn word(error: &Error) -> &'static str {
-    match error {
-        Error::InvalidInput(_) => "invalid_input",
-        Error::NotFound(_) => "not_found",
-        Error::Exists(_) => "exists",
-        Error::PermissionDenied(_) => "permission_denied",
-        Error::FixedTimeout(_) => "fixed_timeout",
-        Error::TableFull(_) => "table_full",
-        Error::Dying(_) => "dying",
-        Error::Clash(_) => "clash",
-        Error::Busy(_) => "busy",
-        Error::LabelsOff(_) => "labels_off",
-        Error::Unsupported(_) => "unsupported",
-        Error::Refused(_) => "refused",
-        Error::TimedOut(_) => "timed_out",
-        Error::Overrun(_) => "overrun",
-        Error::Interrupted(_) => "interrupted",
-        Error::Malformed { .. } => "malformed",
-        Error::OutOfStep(_) => "out_of_step",
-        Error::System(_) => "system",
-        Error::NoUnusedZone { .. } => "no_unused_zone",
-        Error::ZonesExhausted { .. } => "zones_exhausted",
-        Error::ZoneNotEmptied { .. } => "zone_not_emptied",
-        Error::Object(_) => "object",
-    }
-}
-
-/// An entry, and why it was left.
+/// An entry, and the error that it failed with.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Failed<K, E> {
@@ -103,34 +66,10 @@ fn pairs<E>(all: Vec<Failed<Key, E>>) -> Vec<(Key, E)> {
     all.into_iter().map(|Failed { key, error }| (key, error)).collect()
 }
 
-/// An outcome as it is written (from slices) and read (into lists).
+/// The outcome of a bulk operation, as it is written (borrowed) and read (owned).
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields<K, F> {
-    deleted: K,
-    already_gone: K,
-    failed: F,
-}
-
-impl<E: Serialize> Serialize for Outcome<E> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { deleted, already_gone, failed: left } = self;
-        Fields { deleted, already_gone, failed: failed(left) }.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Outcome<ErrorReport> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::<Vec<Key>, Vec<Failed<Key, ErrorReport>>>::deserialize(deserializer)?;
-        let Fields { deleted, already_gone, failed } = fields;
-        Ok(Self { deleted, already_gone, failed: pairs(failed) })
-    }
-}
-
-/// The outcome of a sweep as it is written (of what is borrowed) and read (of what is owned).
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SweepFields<F, E> {
+struct Fields<F, E> {
     done: u64,
     already_gone: u64,
     failed: u64,
@@ -142,9 +81,71 @@ struct SweepFields<F, E> {
     error: Option<E>,
 }
 
-impl<E: Serialize> Serialize for SweepOutcome<E> {
+/// The type that you read an [`Outcome`] back as, with reports of its errors. It is written in the same form.
+///
+/// ```
+/// use netfilter_conntrack::json::OutcomeReport;
+///
+/// # #[cfg(feature = "save")] {
+/// let text = r#"{"done":3,"already_gone":0,"failed":0,"failures":[],"left":0,"malformed":0,"out_of_time":false}"#;
+/// let outcome: OutcomeReport = serde_json::from_str(text)?;
+/// assert_eq!((outcome.done, outcome.is_complete()), (3, true));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct OutcomeReport {
+    /// As [`Outcome::done`].
+    pub done: u64,
+    /// As [`Outcome::already_gone`].
+    pub already_gone: u64,
+    /// As [`Outcome::failed`].
+    pub failed: u64,
+    /// As [`Outcome::failures`].
+    pub failures: Vec<(Key, ErrorReport)>,
+    /// As [`Outcome::left`].
+    pub left: u64,
+    /// As [`Outcome::malformed`].
+    pub malformed: u64,
+    /// As [`Outcome::out_of_time`].
+    pub out_of_time: bool,
+    /// As [`Outcome::error`].
+    pub error: Option<ErrorReport>,
+}
+
+impl OutcomeReport {
+    /// As [`Outcome::is_complete`].
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.failed == 0 && self.left == 0 && self.malformed == 0 && !self.out_of_time && self.error.is_none()
+    }
+}
+
+impl From<&Outcome> for OutcomeReport {
+    fn from(outcome: &Outcome) -> Self {
+        Self {
+            done: outcome.done,
+            already_gone: outcome.already_gone,
+            failed: outcome.failed,
+            failures: outcome.failures.iter().map(|(key, error)| (*key, error.into())).collect(),
+            left: outcome.left,
+            malformed: outcome.malformed,
+            out_of_time: outcome.out_of_time,
+            error: outcome.error.as_ref().map(ErrorReport::from),
+        }
+    }
+}
+
+impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = SweepFields {
+        OutcomeReport::from(self).serialize(serializer)
+    }
+}
+
+impl Serialize for OutcomeReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = Fields {
             done: self.done,
             already_gone: self.already_gone,
             failed: self.failed,
@@ -158,9 +159,9 @@ impl<E: Serialize> Serialize for SweepOutcome<E> {
     }
 }
 
-impl<'de> Deserialize<'de> for SweepOutcome<ErrorReport> {
+impl<'de> Deserialize<'de> for OutcomeReport {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = SweepFields::<Vec<Failed<Key, ErrorReport>>, ErrorReport>::deserialize(deserializer)?;
+        let fields = Fields::<Vec<Failed<Key, ErrorReport>>, ErrorReport>::deserialize(deserializer)?;
         Ok(Self {
             done: fields.done,
             already_gone: fields.already_gone,

@@ -1,13 +1,14 @@
-//! Events: what happened is in `event`, the entry in a field named after what it is.
+//! Events: their kind is in `event`, the entry in a field named after its type.
 
 use serde::{Deserialize, Serialize};
 
 use super::through;
-use crate::event::{EntryEvent, Event, EventKind};
-use crate::expectation::Expectation;
-use crate::flow::Flow;
+use crate::events::Event;
+use crate::model::event::{EntryEvent, EventKind};
+use crate::model::expectation::Expectation;
+use crate::model::flow::Flow;
 
-/// What happened.
+/// The kind of event.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum What {
@@ -15,6 +16,7 @@ enum What {
     Update,
     Destroy,
     Overrun,
+    Woken,
 }
 
 impl From<EventKind> for What {
@@ -27,7 +29,7 @@ impl From<EventKind> for What {
     }
 }
 
-/// Any event as it is written.
+/// The serialized form of any event.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -46,14 +48,13 @@ struct Fields {
 
 impl Fields {
     fn of<T>(event: &EntryEvent<T>) -> Self {
-        Self {
-            event: event.kind.into(),
-            flow: None,
-            expectation: None,
-            port_id: Some(event.port_id),
-            namespace: event.namespace,
-            lost: None,
-        }
+        let (port_id, namespace) = (Some(event.port_id), event.namespace);
+        Self { port_id, namespace, ..Self::bare(event.kind.into()) }
+    }
+
+    /// An event without an entry.
+    fn bare(event: What) -> Self {
+        Self { event, flow: None, expectation: None, port_id: None, namespace: None, lost: None }
     }
 }
 
@@ -78,14 +79,8 @@ impl From<&Event> for Fields {
         match event {
             Event::Flow(event) => event.into(),
             Event::Expectation(event) => event.into(),
-            Event::Overrun { lost } => Self {
-                event: What::Overrun,
-                flow: None,
-                expectation: None,
-                port_id: None,
-                namespace: None,
-                lost: *lost,
-            },
+            Event::Overrun { lost } => Self { lost: *lost, ..Self::bare(What::Overrun) },
+            Event::Woken => Self::bare(What::Woken),
         }
     }
 }
@@ -95,14 +90,17 @@ impl TryFrom<Fields> for Event {
 
     fn try_from(fields: Fields) -> Result<Self, Self::Error> {
         let Fields { event, flow, expectation, port_id, namespace, lost } = fields;
+        let is_alone = flow.is_none() && expectation.is_none() && port_id.is_none() && namespace.is_none();
         let kind = match event {
             What::New => EventKind::New,
             What::Update => EventKind::Update,
             What::Destroy => EventKind::Destroy,
             What::Overrun => {
-                let alone =
-                    flow.is_none() && expectation.is_none() && port_id.is_none() && namespace.is_none();
-                return alone.then_some(Self::Overrun { lost }).ok_or("an overrun has nothing but lost");
+                return is_alone.then_some(Self::Overrun { lost }).ok_or("an overrun has nothing but lost");
+            }
+            What::Woken => {
+                let is_alone = is_alone && lost.is_none();
+                return is_alone.then_some(Self::Woken).ok_or("woken has nothing else");
             }
         };
         if lost.is_some() {

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{flow, is_default, or_default, through, zone};
-use crate::direction::Direction;
-use crate::expectation::{Expectation, ExpectationFlags, ExpectationNat, SourceMask};
-use crate::flow::HelperName;
-use crate::tuple::Tuple;
+use super::{flow, through, zone};
+use crate::model::direction::Direction;
+use crate::model::expectation::{Expectation, ExpectationFlags, ExpectationNat, SourceMask};
+use crate::model::flow::HelperName;
+use crate::model::form::{is_default, or_default};
+use crate::model::tuple::Tuple;
 
-/// An expectation as it is written. The kernel does not report its zone: without one it is not known.
+/// The serialized form of an expectation. The kernel does not report its zone: a missing one is unknown.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {

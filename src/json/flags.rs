@@ -7,8 +7,8 @@ use bitflags::Flags;
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::expectation::ExpectationFlags;
-use crate::status::{Status, TcpFlags};
+use crate::model::expectation::ExpectationFlags;
+use crate::model::status::{Status, TcpFlags};
 
 /// The names of the bits that are set, lowest first; `0x80000000` for one without.
 fn names<F: Flags>(flags: &F) -> impl Iterator<Item = Cow<'static, str>>

@@ -1,4 +1,4 @@
-//! Flows, and those of their parts that are not simply their fields.
+//! Flows, and their parts with a form other than their fields.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -6,20 +6,25 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::text::SystemText;
-use super::{is_default, or_default, per_direction, through, zone};
-use crate::direction::{Direction, PerDirection};
-use crate::flow::{
+use super::{through, zone};
+use crate::model::direction::{Direction, PerDirection};
+use crate::model::flow::{
     Counters, DccpInfo, Flow, FlowExtraParts, HelperName, NatTarget, ProtoInfo, SctpInfo, SeqAdjust,
     SynProxy, TcpInfo, Timestamps,
 };
-use crate::label::Labels;
-use crate::status::Status;
-use crate::tuple::Tuple;
+use crate::model::form::{is_default, or_default, per_direction};
+use crate::model::label::Labels;
+use crate::model::proto::Family;
+use crate::model::status::Status;
+use crate::model::tuple::Tuple;
 
-/// A flow as it is written.
+/// The serialized form of a flow.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
+    /// For queries: the tuples have it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<Family>,
     original: Tuple,
     reply: Tuple,
     zone: u16,
@@ -85,6 +90,7 @@ impl From<&Flow> for Fields {
     fn from(flow: &Flow) -> Self {
         let info = flow.proto_info.as_ref().map(InfoFields::from).unwrap_or_default();
         Self {
+            family: Some(flow.original.family()),
             original: flow.original,
             reply: flow.reply,
             zone: flow.zone.id(),
@@ -119,6 +125,9 @@ impl TryFrom<Fields> for Flow {
 
     fn try_from(fields: Fields) -> Result<Self, Self::Error> {
         let Fields { tcp, sctp, dccp, timeout, timeout_nanos, .. } = fields;
+        if fields.family.is_some_and(|family| family != fields.original.family()) {
+            return Err("the family is not that of the addresses");
+        }
         let none = tcp.is_none() && sctp.is_none() && dccp.is_none();
         let proto_info = if none { None } else { Some(ProtoInfo::try_from(InfoFields { tcp, sctp, dccp })?) };
         let extra = FlowExtraParts {
@@ -160,7 +169,7 @@ pub(super) fn duration(secs: Option<u64>, nanos: u32) -> Result<Option<Duration>
     }
 }
 
-/// The state of a protocol as it is written: in a field named after it.
+/// The serialized form of a protocol state: a field named after the protocol.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct InfoFields {
@@ -197,7 +206,7 @@ impl TryFrom<InfoFields> for ProtoInfo {
     }
 }
 
-/// Where NAT shall lead to, as it is written.
+/// The serialized form of a NAT target.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NatFields {

@@ -1,8 +1,8 @@
 // The documentation of this module is docs/json.md.
 //
-// Types whose fields are all public and all there is to them derive their form where they are
-// declared. Those with something to uphold, or whose form is not their Rust one, have it here: a
-// struct of the fields as they are written, and a checked way back.
+// Plain types, all of whose fields are public, derive their form where they are declared, with pieces of
+// `model::form`. Types with invariants, or with a form other than their Rust one, have it here: a struct of
+// the serialized fields, and a checked conversion back.
 
 mod counts;
 mod error;
@@ -11,19 +11,13 @@ mod expectation;
 mod flags;
 mod flow;
 mod preflight;
-#[cfg(all(test, feature = "json"))]
+#[cfg(all(test, feature = "save"))]
 mod tests;
 mod text;
 mod tuple;
 mod zone;
 
-pub(crate) mod other_counters;
-pub(crate) mod time;
-
-pub use error::ErrorReport;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::direction::PerDirection;
+pub use error::{ErrorReport, OutcomeReport};
 
 /// Writes a type through the struct of its fields, and reads it back through the check of that.
 macro_rules! through {
@@ -43,32 +37,3 @@ macro_rules! through {
     };
 }
 pub(crate) use through;
-
-/// Whether there is nothing in it that would have to be written.
-pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// Reads what may be left out, and is then its default: `null` is as good as nothing.
-pub(crate) fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// The directions that have one, the others left out.
-pub(crate) fn per_direction<T: Serialize, S: Serializer>(
-    parts: &PerDirection<Option<T>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Parts<'a, T> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        original: &'a Option<T>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reply: &'a Option<T>,
-    }
-    Parts { original: &parts.original, reply: &parts.reply }.serialize(serializer)
-}

@@ -1,8 +1,8 @@
-//! What can be done here: a report, written and never read back.
+//! The preflight report: written and never read back.
 
 use serde::{Serialize, Serializer};
 
-use crate::preflight::{Capability, Decider, Feature, KernelRelease, Library, Preflight, State};
+use crate::preflight::{Capability, Cause, Feature, KernelRelease, Library, Preflight, State};
 
 impl Serialize for KernelRelease {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -16,7 +16,7 @@ impl Serialize for Capability {
         struct Fields<'a> {
             feature: Feature,
             state: State,
-            decided_by: &'a Decider,
+            decided_by: &'a Cause,
             #[serde(skip_serializing_if = "Option::is_none")]
             consequence: Option<&'static str>,
             sentence: String,
@@ -33,7 +33,7 @@ impl Serialize for Preflight {
         struct Fields<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             kernel: Option<KernelRelease>,
-            library: &'a Library,
+            library: Option<&'a Library>,
             capabilities: Vec<&'a Capability>,
         }
         let capabilities = self.iter().collect();

@@ -1,38 +1,13 @@
-//! What is written as one word: protocols, states, roles, and names that need not be UTF-8.
+//! Values written as one word: protocols, states, roles, and names that need not be UTF-8.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::flow::{DccpRole, HelperName};
-use crate::proto::{DccpState, Protocol, SctpState, TcpState};
-
-/// Reads text that `parse` understands.
-pub(super) fn read<'de, D: Deserializer<'de>, T>(
-    deserializer: D,
-    expected: &'static str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, D::Error> {
-    struct Text<F>(&'static str, F);
-
-    impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for Text<F> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-            let Self(expected, parse) = self;
-            parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &expected))
-        }
-    }
-
-    deserializer.deserialize_str(Text(expected, parse))
-}
+use crate::model::flow::{DccpRole, HelperName};
+use crate::model::form::read;
+use crate::model::proto::{DccpState, Protocol, SctpState, TcpState};
 
 /// Declares a type to be written as its name, or as its number in digits where it has none.
 macro_rules! named {
@@ -76,7 +51,7 @@ impl DccpRole {
     }
 }
 
-/// Bytes as text: UTF-8 stays what it is, any other byte becomes `\xff`, and `\` becomes `\\`.
+/// Bytes as text: UTF-8 stays, any other byte becomes `\xff`, and `\` becomes `\\`.
 fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

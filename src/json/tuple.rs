@@ -1,21 +1,25 @@
-//! Tuples and their parts, and what names an entry.
+//! Tuples and their parts, and keys.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::{through, zone};
-use crate::direction::Direction;
-use crate::expectation::ExpectationKey;
-use crate::key::Key;
-use crate::proto::Protocol;
-use crate::tuple::{Icmp, Layer4, Ports, Tuple};
-use crate::wire::decode;
+use crate::model::address;
+use crate::model::direction::Direction;
+use crate::model::expectation::ExpectationKey;
+use crate::model::key::Key;
+use crate::model::proto::{Family, Protocol};
+use crate::model::tuple::{Icmp, Layer4, Ports, Tuple};
+use crate::netlink::decode;
 
-/// A tuple as it is written; without the addresses it is what the protocol adds to them.
+/// The serialized form of a tuple; without addresses, of its layer 4 part.
 #[derive(Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Fields {
+    /// Written if the addresses could be taken for those of another family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<Family>,
     #[serde(skip_serializing_if = "Option::is_none")]
     src: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +63,7 @@ impl Fields {
             _ => None,
         };
         Self {
+            family: None,
             src: addresses.map(|(src, _)| src),
             dst: addresses.map(|(_, dst)| dst),
             protocol,
@@ -66,26 +71,28 @@ impl Fields {
             dst_port: ports.map(|ports| ports.dst),
             src_key: keys.map(|(src, _)| src),
             dst_key: keys.map(|(_, dst)| dst),
-            icmp_type: icmp.map(|icmp| icmp.kind),
+            icmp_type: icmp.map(|icmp| icmp.icmp_type),
             icmp_code: icmp.map(|icmp| icmp.code),
             icmp_id: icmp.map(|icmp| icmp.id),
         }
     }
 
-    /// What the protocol adds to the addresses, if it is all there, and nothing else is.
+    /// The layer 4 part, if it is complete, and no other field is present.
     ///
-    /// What a kernel can report is accepted, also where [`Tuple::new`] refuses it: a protocol that it
-    /// has no tracker for, without ports; and types of ICMP that a newer one may know.
+    /// Accepts everything that a kernel can report, even if [`Tuple::new`] refuses it: a protocol that it has
+    /// no tracker for, without ports; and ICMP types that a newer one may know.
     fn layer4(&self) -> Result<Layer4, String> {
         let pair = match self.protocol {
             Protocol::GRE => self.src_key.zip(self.dst_key),
             _ => self.src_port.zip(self.dst_port),
         };
         let icmp = self.icmp_type.zip(self.icmp_code).zip(self.icmp_id);
-        let icmp = icmp.map(|((kind, code), id)| Icmp { kind, code, id });
+        let icmp = icmp.map(|((kind, code), id)| Icmp { icmp_type: kind, code, id });
         decode::complete(self.protocol, pair.map(|(src, dst)| Ports { src, dst }), icmp)
             .ok()
-            .filter(|layer4| *self == Self::new(*layer4, self.src.zip(self.dst)))
+            .filter(|layer4| {
+                *self == Self { family: self.family, ..Self::new(*layer4, self.src.zip(self.dst)) }
+            })
             .ok_or_else(|| {
                 let parts = match self.protocol {
                     Protocol::GRE => "src_key and dst_key",
@@ -103,7 +110,10 @@ through!(Layer4, Fields);
 
 impl From<&Tuple> for Fields {
     fn from(tuple: &Tuple) -> Self {
-        Self::new(tuple.layer4(), Some((tuple.src(), tuple.dst())))
+        let fields = Self::new(tuple.layer4(), Some((tuple.src(), tuple.dst())));
+        let is_mapped = |address| address::meant(address) != address;
+        let family = (is_mapped(tuple.src()) || is_mapped(tuple.dst())).then_some(Family::Ipv6);
+        Self { family, ..fields }
     }
 }
 
@@ -118,8 +128,15 @@ impl TryFrom<Fields> for Tuple {
 
     fn try_from(fields: Fields) -> Result<Self, String> {
         let (src, dst) = fields.src.zip(fields.dst).ok_or("a tuple has src and dst")?;
-        let tuple = Self::reported(src, dst, fields.layer4()?);
-        tuple.ok_or_else(|| format!("{src} and {dst} are not of one address family"))
+        let layer4 = fields.layer4()?;
+        // Without a family, another program wrote it.
+        let given = |address| address::meant_in(fields.family.unwrap_or(Family::Ipv4), address);
+        let tuple = Self::reported(given(src), given(dst), layer4)
+            .ok_or_else(|| format!("{src} and {dst} are not of one address family"))?;
+        match fields.family {
+            Some(family) if family != tuple.family() => Err(format!("{src} and {dst} are not {family}")),
+            _ => Ok(tuple),
+        }
     }
 }
 
@@ -127,14 +144,14 @@ impl TryFrom<Fields> for Layer4 {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        match (fields.src, fields.dst) {
-            (None, None) => fields.layer4(),
+        match (fields.family, fields.src, fields.dst) {
+            (None, None, None) => fields.layer4(),
             _ => Err("there are no addresses here".to_owned()),
         }
     }
 }
 
-/// What names an entry, as it is written.
+/// The serialized form of an entry's key.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyFields {
@@ -164,7 +181,7 @@ impl TryFrom<KeyFields> for Key {
     }
 }
 
-/// What names an expectation, as it is written.
+/// The serialized form of an expectation's key.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExpectationKeyFields {

@@ -6,11 +6,11 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::through;
-use crate::direction::Direction;
-use crate::label::Labels;
-use crate::zone::{Zone, ZoneSet};
+use crate::model::direction::Direction;
+use crate::model::label::Labels;
+use crate::model::zone::{Zone, ZoneSet};
 
-/// A zone as it is written. Where a zone is a part of something, its fields stand beside the others.
+/// The serialized form of a zone. A zone that is part of another object has its fields beside the others.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {

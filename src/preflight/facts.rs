@@ -2,23 +2,16 @@
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
-use std::sync::OnceLock;
-use std::time::Duration;
 
 use super::Library;
-use crate::error::{Error, Failure, Object, Operation, Result};
-use crate::flow::Flow;
-use crate::handle::trial::{self, Verb};
+use crate::error::{Error, Operation, Result, Subject};
+use crate::filter::Asked;
 use crate::handle::{Handle, Usage};
-use crate::kernel::{self, Asked, KernelRelease};
-use crate::label::Labels;
-use crate::netns;
-use crate::object::{Conntrack, DumpFilter, EventFilter, Logic, attr};
-use crate::sys;
-use crate::tuple::Tuple;
-use crate::tuple_filter::TupleFilter;
+use crate::kernel::trial::{self, Verb};
+use crate::kernel::{self, During, KernelRelease, tracker};
+use crate::model::direction::Direction;
+use crate::model::proto::Family;
 
 /// A setting of connection tracking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +30,8 @@ pub(super) struct Settings {
     pub(super) events: Setting,
     pub(super) helper: Setting,
     pub(super) tcp_loose: Setting,
-}
-
-/// What became of a few entries in a namespace of their own.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sample {
-    pub(super) marks: bool,
-    pub(super) labels: bool,
+    pub(super) be_liberal: Setting,
+    pub(super) option_memory: Setting,
 }
 
 /// Whether there is translation.
@@ -53,80 +41,78 @@ pub(super) enum Nat {
     Tried(Result<bool>),
 }
 
-/// What a trial showed of a filter.
+/// The result of the trial of a filter.
 pub(super) type Shown = Result<bool>;
 
 /// Everything that is looked at.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) kernel: Option<KernelRelease>,
-    pub(super) library: Library,
     pub(super) settings: Settings,
     pub(super) usage: Result<Usage>,
     pub(super) expectations: Result<()>,
     pub(super) counts_losses: Result<bool>,
     pub(super) zones: Option<bool>,
     pub(super) filters_by_mark: Option<bool>,
-    pub(super) sample: Result<Sample>,
+    /// Whether the kernel tracks each of [`tracker::OPTIONAL`] by ports or keys.
+    pub(super) keeps_ports: [Result<bool>; 4],
+    pub(super) marks: Shown,
+    pub(super) labels: Shown,
     pub(super) nat: Nat,
     pub(super) list_by_mark: Shown,
     pub(super) list_by_status: Shown,
     pub(super) list_by_zone: Shown,
     pub(super) list_by_tuple: Shown,
+    pub(super) list_by_ipv6: Shown,
+    pub(super) list_by_reply: Shown,
     pub(super) flush_by_family: Shown,
     pub(super) flush_by_mark: Shown,
     pub(super) flush_by_status: Shown,
     pub(super) flush_by_zone: Shown,
-    pub(super) library_zone_filter: bool,
-    pub(super) library_tuple_filter: bool,
-    pub(super) library_event_zones: bool,
-    pub(super) library_event_times: bool,
+    /// `None` where the crate was built without it.
+    pub(super) library: Option<LibraryFacts>,
 }
 
 impl Facts {
     /// Looks at everything: through a handle in its network namespace, or, when there cannot be one, in
     /// that of the calling thread.
     pub(super) fn gather(handle: Result<&mut Handle, &Error>) -> Self {
-        let (settings, usage, expectations, counts_losses) = match handle {
+        let (settings, usage, expectations, counts_losses, keeps_ports) = match handle {
             Ok(handle) => (
                 handle.in_namespace(Settings::read).unwrap_or_else(|error| Settings::unreadable(&error)),
                 handle.usage(),
                 handle.expectation_statistics().map(|_| ()),
                 Ok(handle.counts_losses()),
+                tracker::OPTIONAL.map(|protocol| handle.keeps_ports(protocol)),
             ),
-            Err(error) => (Settings::read(), Err(error.clone()), Err(error.clone()), Err(error.clone())),
-        };
-        static SAMPLE: OnceLock<Sample> = OnceLock::new();
-        let [library_zone_filter, library_tuple_filter, library_event_zones, library_event_times] =
-            ask_library();
-        let runs_with = match (library_event_times, library_zone_filter) {
-            (true, _) => "1.1.1",
-            (false, true) => "1.1.0",
-            (false, false) => "1.0.9",
+            Err(error) => {
+                let ports = [(); 4].map(|()| Err(error.clone()));
+                (Settings::read(), Err(error.clone()), Err(error.clone()), Err(error.clone()), ports)
+            }
         };
         Self {
             kernel: KernelRelease::running(),
-            library: Library { built_with: sys::VERSION, runs_with },
             settings,
             usage,
             expectations,
             counts_losses,
             zones: kernel::has_zones(),
             filters_by_mark: kernel::filters_by_mark(),
-            sample: trial::remembered(&SAMPLE, sample),
+            keeps_ports,
+            marks: trial::marks(),
+            labels: trial::labels(),
             nat: Nat::look(),
             list_by_mark: shows(Verb::Reset, MARK),
             list_by_status: shows(Verb::Reset, STATUS),
             list_by_zone: shows(Verb::Reset, ZONE),
-            list_by_tuple: trial::shows_tuples(),
+            list_by_tuple: trial::lists_by_tuple(Direction::Original, Family::Ipv4),
+            list_by_ipv6: trial::lists_by_tuple(Direction::Original, Family::Ipv6),
+            list_by_reply: trial::lists_by_tuple(Direction::Reply, Family::Ipv4),
             flush_by_family: shows(Verb::Flush, FAMILY),
             flush_by_mark: shows(Verb::Flush, MARK),
             flush_by_status: shows(Verb::Flush, STATUS),
             flush_by_zone: shows(Verb::Flush, ZONE),
-            library_zone_filter,
-            library_tuple_filter,
-            library_event_zones,
-            library_event_times,
+            library: library(),
         }
     }
 }
@@ -138,8 +124,8 @@ const STATUS: Asked = Asked { status: true, ..NOTHING };
 const ZONE: Asked = Asked { zone: Some(1), ..NOTHING };
 const EVERYTHING: Asked = Asked { family: true, mark: true, status: true, zone: Some(1) };
 
-/// What a kernel applies together it applies alone, so one trial will do where all goes well: in each
-/// the kernel goes through its whole hash table.
+/// A kernel that applies filters together applies each alone, so one trial is enough where all goes well: in
+/// each the kernel goes through its whole hash table.
 fn shows(verb: Verb, part: Asked) -> Shown {
     match trial::shows(verb, EVERYTHING) {
         Ok(true) => Ok(true),
@@ -157,6 +143,8 @@ impl Settings {
             events: read("nf_conntrack_events"),
             helper: read("nf_conntrack_helper"),
             tcp_loose: read("nf_conntrack_tcp_loose"),
+            be_liberal: read("nf_conntrack_tcp_be_liberal"),
+            option_memory: Setting::read(Path::new("/proc/sys/net/core"), "optmem_max"),
         }
     }
 
@@ -168,6 +156,8 @@ impl Settings {
             events: setting(),
             helper: setting(),
             tcp_loose: setting(),
+            be_liberal: setting(),
+            option_memory: setting(),
         }
     }
 }
@@ -190,68 +180,58 @@ impl Setting {
     }
 }
 
-/// A flow for a namespace of its own.
-fn a_flow(port: u16) -> Result<Flow> {
-    let tuple = Tuple::udp(([10, 0, 0, 1], port).into(), ([10, 0, 0, 2], 53).into())?;
-    Ok(Flow::new(tuple).timeout(Duration::from_secs(600)))
-}
-
-/// Makes a flow with a mark and tries to label it.
-fn sample() -> Result<Sample> {
-    netns::run_in_new(|| {
-        let mut handle = Handle::open()?;
-        let flow = a_flow(1)?.mark(1);
-        handle.create(&flow)?;
-        let marks = handle.get(&flow)?.mark == Some(1);
-        let labels = match handle.update(&flow.identity().labels(Labels::of([1])?)) {
-            // The kernel knows labels, but nothing here uses them.
-            Ok(()) | Err(Error::LabelsOff(_)) => true,
-            Err(Error::Unsupported(_)) => false,
-            Err(error) => return Err(error),
-        };
-        Ok(Sample { marks, labels })
-    })?
-}
-
 impl Nat {
     /// Where connection tracking is a module, so is translation, and nothing need be loaded to find
     /// out about it.
     fn look() -> Self {
-        static TRIED: OnceLock<bool> = OnceLock::new();
         let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
         let is_loaded = |name| modules.lines().any(|line| line.split(' ').next() == Some(name));
         match (is_loaded("nf_nat"), is_loaded("nf_conntrack")) {
             (true, _) => Self::Module { loaded: true },
             (false, true) => Self::Module { loaded: false },
-            (false, false) => Self::Tried(trial::remembered(&TRIED, translate)),
+            (false, false) => Self::Tried(trial::translates()),
         }
     }
 }
 
-/// Makes a flow that is translated.
-fn translate() -> Result<bool> {
-    netns::run_in_new(|| match Handle::open()?.create(&a_flow(1)?.dnat(IpAddr::from([10, 0, 0, 3]))) {
-        Ok(()) => Ok(true),
-        Err(Error::Unsupported(_)) => Ok(false),
-        Err(error) => Err(error),
-    })?
+/// The abilities of the C library at hand.
+#[derive(Debug, Clone)]
+pub(super) struct LibraryFacts {
+    pub(super) releases: Library,
+    /// Whether its filters of listings know zones.
+    pub(super) zone_filter: bool,
+    /// Whether they know tuples.
+    pub(super) tuple_filter: bool,
+    /// Whether its filters of events know zones.
+    pub(super) event_zones: bool,
+    /// Whether its objects have the time of an event.
+    pub(super) event_times: bool,
+    /// Bytes that the program of its largest filter of events takes in the kernel.
+    pub(super) largest_event_filter: u64,
 }
 
-/// Whether the C library that runs knows zones in filters, tuples in them, zones in filters of events,
-/// and the time of an event.
-fn ask_library() -> [bool; 4] {
-    let filter = || DumpFilter::new();
-    let zones = filter().and_then(|mut filter| filter.zone(1)).is_ok();
-    let tuples = filter().and_then(|mut filter| filter.tuple(TupleFilter::new())).is_ok();
-    let events = EventFilter::new().is_ok_and(|mut filter| filter.zones(Logic::Only, [1]).is_ok());
-    let times = Conntrack::new().is_ok_and(|ct| ct.supports(attr::TIMESTAMP_EVENT));
-    [zones, tuples, events, times]
+#[cfg(feature = "nfct")]
+fn library() -> Option<LibraryFacts> {
+    let abilities = crate::nfct::abilities::abilities();
+    Some(LibraryFacts {
+        releases: Library { built_with: abilities.built_with, runs_with: abilities.runs_with },
+        zone_filter: abilities.zone_filter,
+        tuple_filter: abilities.tuple_filter,
+        event_zones: abilities.event_zones,
+        event_times: abilities.event_times,
+        largest_event_filter: abilities.largest_event_filter,
+    })
+}
+
+#[cfg(not(feature = "nfct"))]
+fn library() -> Option<LibraryFacts> {
+    None
 }
 
 impl Handle {
     /// Runs `work` in the handle's network namespace.
     fn in_namespace<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        self.link().in_namespace(work, &|| Failure::new(Operation::Open, Object::Socket))
+        self.link().in_namespace(work).during(Operation::Open, Subject::Socket)
     }
 
     fn counts_losses(&self) -> bool {

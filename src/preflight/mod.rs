@@ -1,24 +1,24 @@
-//! What the kernel, its settings and the C library can do, and what decides that.
+//! Preflight: the abilities of the kernel, its settings and the C library, each with its reason.
 //!
-//! An exporter whose counters stay empty, or a program that hears nothing of old flows, need not guess:
-//! [`Preflight::read`] or [`Handle::preflight`], and print what is [missing](Preflight::missing).
+//! Why do counters stay empty, or old flows send no events? Call [`Preflight::read`] or [`Handle::preflight`]
+//! when you start, and print the [missing](Preflight::missing) features.
 
-mod decider;
+mod assess;
+mod cause;
 mod facts;
 mod feature;
-mod judge;
 
 use std::fmt;
 
-pub use decider::Decider;
+pub use cause::Cause;
 pub use feature::Feature;
 
 use crate::handle::Handle;
 pub use crate::kernel::KernelRelease;
 use facts::Facts;
 
-/// What the kernel, its settings in one network namespace, and the C library can do: each
-/// [`Feature`] with its [`State`] and what decides it, so that a program can say why an answer will be
+/// The abilities of the kernel, its settings in one network namespace, and the C library: each
+/// [`Feature`] with its [`State`] and its [`Cause`], so that you can report in advance why an answer will be
 /// missing.
 ///
 /// It is read once. Settings may change afterwards, and most hold for flows that begin then.
@@ -34,25 +34,25 @@ use facts::Facts;
 /// }
 /// ```
 ///
-/// What a kernel does with filters is seen in trials, in network namespaces that are made for them, and
-/// remembered. That takes `CAP_SYS_ADMIN` and some ten milliseconds, more where the machine has large
-/// tables. Without it the release of the kernel decides about listings; flushes are not left to a kernel
-/// that was not seen. A sandbox has to allow unshare(2) or refuse it with an error: one that ends programs
-/// for the call ends this one. Settings are read from `/proc`. Nothing that exists is changed; where the kernel
-/// has connection tracking built in and translation as a module, the trial has that loaded, as any
-/// request with NAT would.
+/// Filters are tried on the running kernel, in network namespaces that are made for this, and the result is
+/// remembered. That takes `CAP_SYS_ADMIN` and some ten milliseconds, more where the machine has large tables.
+/// Without it the release of the kernel decides about most listings; flushes, and listings by IPv6 address,
+/// are [`State::Unknown`] then and not left to the kernel. If you sandbox your program, allow unshare(2) or
+/// have it refused with an error: a sandbox that ends programs for the call ends yours. Settings are read
+/// from `/proc`. Nothing that exists is changed; where the kernel has connection tracking built in and
+/// translation as a module, the trial has that loaded, as any request with NAT would.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preflight {
     kernel: Option<KernelRelease>,
-    library: Library,
+    library: Option<Library>,
     /// In the order of [`Feature::ALL`].
     capabilities: Vec<Capability>,
 }
 
 impl Preflight {
-    /// Reads what can be done in the network namespace of the calling thread.
+    /// Reads the abilities in the network namespace of the calling thread.
     ///
-    /// There is no error: what cannot be found out is [`State::Unknown`], with the reason.
+    /// It never fails: a feature that cannot be assessed is [`State::Unknown`], with the reason.
     #[must_use]
     pub fn read() -> Self {
         Self::from_facts(&Facts::gather(Handle::open().as_mut().map_err(|error| &*error)))
@@ -60,20 +60,20 @@ impl Preflight {
 
     fn from_facts(facts: &Facts) -> Self {
         let capability = |feature: &Feature| {
-            let (state, decided_by) = facts.judge(*feature);
+            let (state, decided_by) = facts.assess(*feature);
             Capability { feature: *feature, state, decided_by }
         };
         Self {
             kernel: facts.kernel,
-            library: facts.library.clone(),
+            library: facts.library.as_ref().map(|library| library.releases.clone()),
             capabilities: Feature::ALL.iter().map(capability).collect(),
         }
     }
 
     /// That of a kernel with everything.
-    #[cfg(all(test, feature = "json"))]
+    #[cfg(all(test, feature = "save"))]
     pub(crate) fn of_everything() -> Self {
-        Self::from_facts(&judge::tests::everything(6, 18))
+        Self::from_facts(&assess::tests::everything(6, 18))
     }
 
     /// Whether this is there or not, and why.
@@ -89,12 +89,12 @@ impl Preflight {
         self.capability(feature).state == State::Available
     }
 
-    /// All features.
-    pub fn iter(&self) -> impl Iterator<Item = &Capability> {
+    /// All features. `for capability in &preflight` does the same.
+    pub fn iter(&self) -> std::slice::Iter<'_, Capability> {
         self.capabilities.iter()
     }
 
-    /// Those that are not there, or not without limits, or not known to be.
+    /// The features that are missing, limited or unknown. Print them when you start.
     pub fn missing(&self) -> impl Iterator<Item = &Capability> {
         self.iter().filter(|capability| capability.state != State::Available)
     }
@@ -105,18 +105,27 @@ impl Preflight {
         self.kernel
     }
 
-    /// The releases of the C library.
+    /// The releases of the C library; `None` where the crate was built without it (feature `nfct`).
     #[must_use]
-    pub fn library(&self) -> &Library {
-        &self.library
+    pub fn library(&self) -> Option<&Library> {
+        self.library.as_ref()
+    }
+}
+
+impl<'a> IntoIterator for &'a Preflight {
+    type Item = &'a Capability;
+    type IntoIter = std::slice::Iter<'a, Capability>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 
 impl Handle {
-    /// Reads what can be done in the handle's network namespace, wherever the calling thread is; see
-    /// [`Preflight`]. To read the settings of another namespace takes `CAP_SYS_ADMIN`.
+    /// Reads the abilities in the handle's network namespace; see [`Preflight`]. If your thread is in another
+    /// one, reading the settings takes `CAP_SYS_ADMIN`.
     ///
-    /// There is no error: what cannot be found out is [`State::Unknown`], with the reason.
+    /// It never fails: a feature that cannot be assessed is [`State::Unknown`], with the reason.
     #[must_use]
     pub fn preflight(&mut self) -> Preflight {
         Preflight::from_facts(&Facts::gather(Ok(self)))
@@ -130,21 +139,21 @@ impl fmt::Display for Preflight {
     }
 }
 
-/// Whether something can be done, and what decides it.
+/// A feature with its state, and the cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capability {
-    /// What it is about.
+    /// The feature.
     pub feature: Feature,
     /// Whether it is there.
     pub state: State,
-    /// What decides that.
-    pub decided_by: Decider,
+    /// The cause of the state.
+    pub decided_by: Cause,
 }
 
 impl Capability {
-    /// What is missing because of it, unless it is [`Available`](State::Available); where it is
-    /// [`Unknown`](State::Unknown), what may be.
+    /// The consequence, unless it is [`Available`](State::Available); the possible one where it is
+    /// [`Unknown`](State::Unknown).
     #[must_use]
     pub fn consequence(&self) -> Option<&'static str> {
         self.feature.consequence(self.state)
@@ -158,7 +167,9 @@ impl fmt::Display for Capability {
         write!(f, "{}: {}, because {}", self.feature, self.state, self.decided_by)?;
         match (self.consequence(), self.state) {
             (None, _) => Ok(()),
-            (Some(consequence), State::Unknown) => write!(f, "; if it is missing, {consequence}"),
+            (Some(consequence), State::Unknown) if !self.feature.is_used_when_seen_only() => {
+                write!(f, "; if it is missing, {consequence}")
+            }
             (Some(consequence), _) => write!(f, "; {consequence}"),
         }
     }
@@ -191,14 +202,14 @@ impl fmt::Display for State {
     }
 }
 
-/// The releases of the C library. The three that are supported share one file name, so the library
-/// that a program runs with need not be the one that it was built with.
+/// The releases of the C library. The three that are supported share one file name, so your program may run
+/// with another one than it was built with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Library {
-    /// The release whose headers the program was built with.
+    /// The release whose headers your program was built with.
     pub built_with: &'static str,
-    /// The release that the library at hand is at least, by what it knows.
+    /// The oldest release that the library at hand can be, by its abilities.
     pub runs_with: &'static str,
 }

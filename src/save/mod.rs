@@ -2,6 +2,7 @@
 
 mod compare;
 mod error;
+mod existing;
 mod read;
 mod restore;
 
@@ -10,13 +11,14 @@ use std::io::{self, BufWriter, Write};
 use serde::{Deserialize, Serialize};
 
 pub use error::{RestoreError, SaveError};
+pub use existing::Existing;
 pub use restore::{Restore, Restored};
 
 use crate::error::{Error, Result};
-use crate::flow::Flow;
 use crate::handle::Dump;
+use crate::model::flow::Flow;
 
-/// The first line of a save. A version that has more to say here may do so.
+/// The first line of a save. Later versions may add fields.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     format: String,
@@ -42,7 +44,7 @@ enum End {
     Incomplete,
 }
 
-/// What was saved.
+/// The result of a save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[must_use = "entries may be missing"]
 #[non_exhaustive]
@@ -57,7 +59,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Whether every entry is in the save, as its last line says too.
+    /// Whether every entry is in the save. Its last line has the same information.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.malformed == 0 && !self.interrupted
@@ -65,13 +67,13 @@ impl Saved {
 }
 
 impl Dump<'_> {
-    /// Runs the listing and writes what it lists, for [`Handle::restore`](crate::Handle::restore): a
-    /// line of JSON for each flow with everything that the kernel reports of it, between a line that
-    /// says what it is and one that says whether it is complete. The module
-    /// [`json`](crate::json#saves) describes it. Needs the feature `json`.
+    /// Runs the dump and writes it for [`Handle::restore`](crate::Handle::restore): a line of JSON for each
+    /// flow, with everything that the kernel reports of it, between a header and a line that marks the save
+    /// as complete or not. The module [`json`](crate::json#saves) describes the format. Needs the feature
+    /// `save`.
     ///
-    /// Memory stays the same whatever the size of the table. Writes are gathered, and flushed in the
-    /// end. The table goes on living while it is saved; expectations are not part of it.
+    /// Memory is constant in the size of the table. Writes are buffered, and flushed at the end. The table
+    /// goes on changing while you save it. Expectations are not part of it.
     ///
     /// ```no_run
     /// use netfilter_conntrack::Handle;
@@ -83,9 +85,9 @@ impl Dump<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`SaveError::Dump`] with what a [dump](crate::Entries) ends in, except
-    /// [`Error::Interrupted`] and [`Error::Malformed`], which [`Saved`] tells; [`SaveError::Write`].
-    /// What was written by then has no last line, and [`RestoreError::CutOff`] will say so.
+    /// [`SaveError::Dump`] with an error of the [dump](crate::handle::Entries), except [`Error::Interrupted`]
+    /// and [`Error::Malformed`], which are in [`Saved`]; [`SaveError::Write`]. The save then has no last
+    /// line, and restoring it ends in [`RestoreError::CutOff`].
     pub fn save(self, writer: impl Write) -> Result<Saved, SaveError> {
         write(self.entries()?, writer)
     }
@@ -123,18 +125,18 @@ fn write_line(writer: &mut impl Write, line: &impl Serialize) -> io::Result<()> 
 mod tests {
     use super::*;
     use crate::Tuple;
-    use crate::error::{Failure, Object, Operation};
-    use crate::wire::attr::Malformed;
+    use crate::error::{Failure, Operation, Subject};
+    use crate::netlink::attr::Malformed;
 
     fn flow() -> Flow {
         Flow::new(Tuple::udp("10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()).unwrap())
     }
 
     fn failure() -> Failure {
-        Failure::new(Operation::Dump, Object::Table(None))
+        Failure::new(Operation::Dump, Subject::Table(None))
     }
 
-    /// What is written of these entries, as lines, and what is said about it.
+    /// The lines that are written for these entries, and the result.
     fn written(entries: Vec<Result<Flow>>) -> (Vec<String>, Result<Saved, SaveError>) {
         let mut text = Vec::new();
         let saved = write(entries.into_iter(), &mut text);
@@ -164,7 +166,7 @@ mod tests {
     }
 
     /// The text of an error has its cause in it, as everywhere in the crate; so the cause is no source, or
-    /// whoever prints the chain would print it twice.
+    /// a program that prints the chain would print it twice.
     #[test]
     fn errors_say_their_cause_once() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
@@ -181,6 +183,20 @@ mod tests {
         for (error, cause) in errors.iter().zip(causes.iter().chain([&causes[1], &"mark, labels".into()])) {
             assert!(error.to_string().ends_with(cause), "{error}");
             assert!(error.source().is_none(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn errors_go_into_the_standard_librarys() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        for (error, kind) in [
+            (io::Error::from(SaveError::Write(full())), io::ErrorKind::StorageFull),
+            (SaveError::Dump(Error::NotFound(failure())).into(), io::ErrorKind::NotFound),
+            (RestoreError::Read(full()).into(), io::ErrorKind::StorageFull),
+            (RestoreError::Gone.into(), io::ErrorKind::NotFound),
+            (RestoreError::CutOff.into(), io::ErrorKind::UnexpectedEof),
+        ] {
+            assert_eq!(error.kind(), kind, "{error}");
         }
     }
 

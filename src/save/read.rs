@@ -3,13 +3,13 @@
 use std::io::{self, BufRead, Read};
 
 use super::{End, Footer, Header, RestoreError};
-use crate::flow::Flow;
+use crate::model::flow::Flow;
 
 /// The longest line that is taken, in bytes. A flow takes a few hundred. Only the security context has
 /// no small bound: 4 KiB, which the escapes of JSON can make six times as long.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// What comes next.
+/// The part that comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Header,
@@ -46,7 +46,7 @@ impl<R: BufRead> Lines<R> {
         self.next = Next::Over;
     }
 
-    /// Reads a line, at most as much as may be in memory at once; of what is longer it finds the end.
+    /// Reads a line, at most as much as may be in memory at once; of a longer one it finds the end.
     fn read(&mut self) -> io::Result<Line> {
         self.line.clear();
         self.number += 1;
@@ -101,7 +101,7 @@ impl<R: BufRead> Lines<R> {
         Some(Err(RestoreError::NotAFlow { column, reason: printable(reason) }))
     }
 
-    /// What the line that was read amounts to, if anything.
+    /// The item that the line is, if any.
     fn take(&mut self, line: io::Result<Line>) -> Option<Result<Flow, RestoreError>> {
         match (line, self.next) {
             (Err(error), _) => self.fail(RestoreError::Read(error)),
@@ -155,7 +155,7 @@ mod tests {
     const FLOW: &str = "{\"original\":{\"src\":\"10.0.0.1\",\"dst\":\"10.0.0.2\",\"protocol\":\"50\"},\
         \"reply\":{\"src\":\"10.0.0.2\",\"dst\":\"10.0.0.1\",\"protocol\":\"50\"},\"zone\":0}\n";
 
-    /// What is read of this text: the line, and the error or `flow`.
+    /// The items in this text: the line, and the error or `flow`.
     fn read(text: &[u8]) -> Vec<(u64, String)> {
         // Small buffers, so that lines come in pieces.
         let lines = Lines::new(io::BufReader::with_capacity(7, text));

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::compare::differences;
 use super::error::RestoreError;
+use super::existing::Existing;
 use super::read::Lines;
-use crate::error::{Error, Result};
-use crate::flow::Flow;
+use crate::error::{Error, Failure, FlowPart, Result};
 use crate::handle::Handle;
+use crate::model::flow::Flow;
 
 /// How many lines are read before their flows are created.
 const BATCH: usize = 64;
@@ -22,7 +23,7 @@ const WAITING_BYTES: usize = 16 << 20;
 /// How often those that wait are tried in the end: a master may have waited for its own.
 const ROUNDS: usize = 8;
 
-/// What became of one line of a save.
+/// The result of one line of a save.
 #[derive(Debug)]
 #[must_use = "the flow may be missing"]
 #[non_exhaustive]
@@ -31,30 +32,35 @@ pub struct Restored {
     pub line: u64,
     /// The flow as it was saved; none where the line has none.
     pub flow: Option<Flow>,
-    /// Whether there is an entry like it now.
-    pub verdict: Result<(), RestoreError>,
+    /// Whether an entry with its original tuple and zone was there already; see [`Existing`].
+    pub existed: bool,
+    /// Whether there is an entry like it now, and if not, why.
+    pub result: Result<(), RestoreError>,
 }
 
 impl Handle {
-    /// Creates the flows of a [save](crate::Dump::save), in this handle's network namespace, and says
-    /// of each line what became of it. Nothing is done unless the iterator is asked for items; one that is
-    /// dropped has made what it gave verdicts for, and what was in the 64 lines that it read last. Needs the
-    /// feature `json`.
+    /// Creates the flows of a [save](crate::handle::Dump::save), in this handle's network namespace, and
+    /// returns the result of each line. The iterator is lazy. If you drop it, the flows whose results it
+    /// returned have been created, and those of the last 64 lines that it read. Needs the feature `save`.
     ///
-    /// Each flow is made as [`Flow::for_creation`] says, 64 in a system call, and then read back: no
+    /// Each flow goes through [`Flow::for_creation`], 64 in a system call, and is then read back: no
     /// error means that there is an entry with everything that the saved flow had and that can be
     /// given: tuples, NAT, zone, mark, labels, protocol state, helper, master, sequence adjustment.
     /// (Where its packets arrive already, an entry may have moved on by then, and
-    /// [differ](RestoreError::Differs).) Not restored are id, counters, times, use count and security
-    /// context. The time left goes on from what it was when the table was saved, and is not compared;
-    /// where none was left it is a second.
+    /// [differ](RestoreError::Differs).) One that came out with another reply tuple is
+    /// [deleted again](RestoreError::Misdirected). A flow whose helper this kernel does not give is created
+    /// without it, and [differs](RestoreError::Differs). Not restored are id, counters, times, use count and
+    /// security context. The timeout continues from its value in the save, and is not compared; 0 becomes a
+    /// second.
+    ///
+    /// For entries that are there already there is a [choice](Restore::existing).
     ///
     /// A line that is no flow is an error of its own, and so is a flow that the kernel refuses; the
     /// others go on. A flow whose master does not exist yet waits, since a table has no order: when
     /// the save was read it is tried again, so it comes out of order, at the end. At most 8,192 wait;
     /// when there are more, all are tried, and of those that have no master still the first are given up.
     ///
-    /// Memory is bounded, whatever is in the save: a line may have 64 KiB, and those that wait 16 MiB of
+    /// Memory is bounded for any input: a line may have 64 KiB, and those that wait 16 MiB of
     /// security contexts (else the first are given up as above).
     ///
     /// ```no_run
@@ -64,7 +70,7 @@ impl Handle {
     ///
     /// let mut handle = Handle::open()?;
     /// for restored in handle.restore(BufReader::new(File::open("zone10.ndjson")?)) {
-    ///     if let Err(error) = restored.verdict {
+    ///     if let Err(error) = restored.result {
     ///         eprintln!("line {}: {error}", restored.line);
     ///     }
     /// }
@@ -75,6 +81,7 @@ impl Handle {
             handle: self,
             lines: Lines::new(save),
             verify: true,
+            existing: Existing::default(),
             missing_timeout: None,
             ready: VecDeque::new(),
             waiting: Vec::new(),
@@ -87,9 +94,10 @@ impl Handle {
 #[derive(Debug)]
 #[must_use = "nothing is restored until it is asked for items"]
 pub struct Restore<'h, R> {
-    handle: &'h mut Handle,
+    pub(super) handle: &'h mut Handle,
     lines: Lines<R>,
-    verify: bool,
+    pub(super) verify: bool,
+    pub(super) existing: Existing,
     missing_timeout: Option<Duration>,
     ready: VecDeque<Restored>,
     waiting: Vec<Waiting>,
@@ -99,10 +107,12 @@ pub struct Restore<'h, R> {
 
 /// A flow that is to be created.
 #[derive(Debug)]
-struct Candidate {
-    line: u64,
-    saved: Flow,
-    request: Flow,
+pub(super) struct Candidate {
+    pub(super) line: u64,
+    pub(super) saved: Flow,
+    pub(super) request: Flow,
+    /// How often an entry that was in the way has been deleted.
+    pub(super) replaced: usize,
 }
 
 impl Borrow<Flow> for Candidate {
@@ -111,7 +121,18 @@ impl Borrow<Flow> for Candidate {
     }
 }
 
-/// A flow whose master did not exist, and the error that said so.
+impl Candidate {
+    /// Whether the helper had to be left out.
+    fn lost_helper(&self) -> bool {
+        self.saved.helper.is_some() && self.request.helper.is_none()
+    }
+}
+
+fn is_about_helper(failure: &Failure) -> bool {
+    matches!(failure.part(), Some(FlowPart::Helper(_)))
+}
+
+/// A flow whose master did not exist, and that error.
 #[derive(Debug)]
 struct Waiting {
     line: u64,
@@ -120,16 +141,24 @@ struct Waiting {
 }
 
 impl<R> Restore<'_, R> {
-    /// Leaves out the reading back, which takes a request for each flow. What the kernel drops without
-    /// a word is then not noticed.
+    /// Leaves out the reading back, which takes a request for each flow. Parts that the kernel silently
+    /// drops are then not noticed; an entry that is there already is always taken for another one. Flows
+    /// with NAT are looked at all the same, as by [`Handle::create`].
     pub fn unverified(mut self) -> Self {
         self.verify = false;
         self
     }
 
+    /// Sets how to treat entries that exist already. By default, each one that differs from the saved flow is
+    /// an [`Error::Exists`].
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.existing = existing;
+        self
+    }
+
     /// The timeout for flows that were saved without: the kernel reports none while a flow table
     /// forwards the packets ([`Status::OFFLOAD`](crate::Status::OFFLOAD)). Without this they are
-    /// [`InputError::MissingTimeout`](crate::InputError::MissingTimeout).
+    /// [`InputError::MissingTimeout`](crate::error::InputError::MissingTimeout).
     pub fn missing_timeout(mut self, timeout: Duration) -> Self {
         self.missing_timeout = Some(timeout);
         self
@@ -140,17 +169,19 @@ impl<R: BufRead> Restore<'_, R> {
     fn candidate(&self, line: u64, saved: Flow) -> Candidate {
         let mut request = saved.for_creation();
         request.timeout = request.timeout.or(self.missing_timeout);
-        Candidate { line, saved, request }
+        Candidate { line, saved, request, replaced: 0 }
     }
 
-    /// Reads the next lines and makes what became of them ready; whether there were any.
+    /// Reads the next lines and queues their results; whether there were any.
     fn read_on(&mut self) -> bool {
         let (mut candidates, mut results) = (Vec::with_capacity(BATCH), Vec::new());
         while candidates.len() + results.len() < BATCH {
             match self.lines.next() {
                 None => break,
                 Some((line, Ok(saved))) => candidates.push(self.candidate(line, saved)),
-                Some((line, Err(error))) => results.push(Restored { line, flow: None, verdict: Err(error) }),
+                Some((line, Err(error))) => {
+                    results.push(Restored { line, flow: None, existed: false, result: Err(error) })
+                }
             }
         }
         let any = !candidates.is_empty() || !results.is_empty();
@@ -166,27 +197,57 @@ impl<R: BufRead> Restore<'_, R> {
     }
 
     /// Creates flows. Those whose masters are missing wait.
-    fn create(&mut self, candidates: Vec<Candidate>, results: &mut Vec<Restored>) {
-        let verdicts: Vec<_> = self.handle.create_many(candidates).collect();
-        for (Candidate { line, saved, .. }, verdict) in verdicts {
-            let verdict = match verdict {
-                Err(error @ Error::NotFound(_)) if saved.extra.master.is_some() => {
-                    self.waiting.push(Waiting { line, saved, error });
-                    continue;
-                }
-                Err(error) => {
-                    self.note(&error);
-                    Err(RestoreError::Create(error))
-                }
-                Ok(()) if self.verify => self.read_back(&saved),
-                Ok(()) => Ok(()),
-            };
-            results.push(Restored { line, flow: Some(saved), verdict });
+    fn create(&mut self, mut candidates: Vec<Candidate>, results: &mut Vec<Restored>) {
+        while !candidates.is_empty() {
+            let verdicts: Vec<_> = self.handle.create_many(candidates).collect();
+            candidates = Vec::new();
+            for (candidate, verdict) in verdicts {
+                candidates.extend(self.created(candidate, verdict, results));
+            }
+        }
+    }
+
+    /// Queues the result of a flow that was to be created. Returns it where it is to be tried in another way.
+    fn created(
+        &mut self,
+        mut candidate: Candidate,
+        verdict: Result<()>,
+        results: &mut Vec<Restored>,
+    ) -> Option<Candidate> {
+        let verdict = match verdict {
+            Err(error @ Error::NotFound(_)) if candidate.saved.extra.master.is_some() => {
+                let Candidate { line, saved, .. } = candidate;
+                self.waiting.push(Waiting { line, saved, error });
+                return None;
+            }
+            Err(Error::Unsupported(failure)) if is_about_helper(&failure) => {
+                candidate.request.helper = None;
+                return Some(candidate);
+            }
+            Err(error @ Error::Exists(_)) => return self.meet(candidate, error, results),
+            Err(Error::Misdirected { .. }) => Err(RestoreError::Misdirected),
+            Err(error) => {
+                self.note(&error);
+                Err(RestoreError::Create(error))
+            }
+            Ok(()) => self.check(&candidate),
+        };
+        let Candidate { line, saved, replaced, .. } = candidate;
+        results.push(Restored { line, flow: Some(saved), existed: replaced > 0, result: verdict });
+        None
+    }
+
+    /// Whether the entry that was made of a flow is as it was saved, as far as that is to be known.
+    fn check(&mut self, candidate: &Candidate) -> Result<(), RestoreError> {
+        match self.verify {
+            true => self.read_back(&candidate.saved),
+            false if candidate.lost_helper() => Err(RestoreError::Differs(vec!["helper"])),
+            false => Ok(()),
         }
     }
 
     /// Ends the reading where no further flow can be expected to fare better.
-    fn note(&mut self, error: &Error) {
+    pub(super) fn note(&mut self, error: &Error) {
         if matches!(error, Error::PermissionDenied(_) | Error::TimedOut(_) | Error::System(_)) {
             self.lines.stop();
             self.fatal = Some(error.clone());
@@ -201,6 +262,7 @@ impl<R: BufRead> Restore<'_, R> {
         match self.handle.get(saved.original.in_zone(saved.zone)) {
             Ok(found) => match differences(saved, &found) {
                 parts if parts.is_empty() => Ok(()),
+                parts if parts.contains(&"reply") => self.take_back(&found),
                 parts => Err(RestoreError::Differs(parts)),
             },
             Err(Error::NotFound(_)) => Err(RestoreError::Gone),
@@ -211,7 +273,18 @@ impl<R: BufRead> Restore<'_, R> {
         }
     }
 
-    /// How many of those that wait, from the last on, take no more than this part of what they may.
+    /// Deletes an entry that was created with another reply tuple.
+    fn take_back(&mut self, found: &Flow) -> Result<(), RestoreError> {
+        match self.handle.delete(found) {
+            Ok(()) | Err(Error::NotFound(_)) => Err(RestoreError::Misdirected),
+            Err(error) => {
+                self.note(&error);
+                Err(RestoreError::Unverified(error))
+            }
+        }
+    }
+
+    /// How many of those that wait, from the last on, take no more than this part of the limit.
     fn within(&self, part: usize) -> usize {
         let mut room = WAITING_BYTES / part;
         let fits = |waiting: &&Waiting| {
@@ -234,14 +307,15 @@ impl<R: BufRead> Restore<'_, R> {
         self.waiting.extend(waiting);
     }
 
-    /// Gives the first of those that wait their verdict.
+    /// Gives the first of those that wait their result.
     fn give_up(&mut self, first: usize, results: &mut Vec<Restored>) {
         for Waiting { line, saved, error } in self.waiting.drain(..first) {
-            results.push(Restored { line, flow: Some(saved), verdict: Err(RestoreError::Create(error)) });
+            let verdict = Err(RestoreError::Create(error));
+            results.push(Restored { line, flow: Some(saved), existed: false, result: verdict });
         }
     }
 
-    /// The end of the save: what still waits has its last chance.
+    /// The end of the save: flows that still wait have their last chance.
     fn finish(&mut self) {
         let mut results = Vec::new();
         for _ in 0..ROUNDS {

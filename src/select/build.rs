@@ -7,39 +7,32 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Selector;
-use super::term::{End, Predicate, Share, Side, Term};
-use super::value::{Addresses, PortSet, Span};
-use crate::flow::{Flow, HelperName};
-use crate::handle::Masked;
-use crate::label::Labels;
-use crate::proto::{Family, Protocol, TcpState};
-use crate::status::Status;
+use super::term::{Predicate, Share, Term, Translation};
+use super::value::Span;
+use crate::filter::Masked;
+use crate::model::flow::{Flow, HelperName};
+use crate::model::label::Labels;
+use crate::model::proto::{DccpState, Family, Protocol, SctpState, TcpState};
+use crate::model::status::Status;
 
-/// Conditions on one end of one direction: a network, networks, ports.
-macro_rules! side {
-    (
-        $side:ident, $what:literal, $one:ident, $many:ident, $port:ident,
-        $address_attr:literal, $port_attr:literal
-    ) => {
-        #[doc = concat!("And ", $what, " address is in this network. One address is a network too:")]
-        /// `IpNet::from(address)`.
-        #[doc(alias = $address_attr)]
-        pub fn $one(self, network: IpNet) -> Self {
-            self.$many([network])
+/// Conditions on the state of a protocol.
+macro_rules! states {
+    ($one:ident, $many:ident, $state:ident, $protocol:ident, $what:literal, $attr:literal) => {
+        #[doc = concat!("And it is ", $what, " in this state. The kernel does not report the state of an")]
+        /// offloaded one, so neither this nor its opposite matches that.
+        #[doc(alias = $attr)]
+        pub fn $one(self, state: $state) -> Self {
+            self.$many([state])
         }
 
-        #[doc = concat!("And ", $what, " address is in one of these networks: [`IpNet`]s or `IpAddr`s,")]
-        /// as many as you like. None of them: nothing matches.
-        #[doc(alias = $address_attr)]
-        pub fn $many(self, networks: impl IntoIterator<Item = impl Into<IpNet>>) -> Self {
-            self.in_networks(Side::$side, networks.into_iter().map(Into::into).collect())
-        }
-
-        #[doc = concat!("And ", $what, " port is this one, in this range or in this set, in host order.")]
-        /// Protocols without ports do not match. No port at all: nothing matches.
-        #[doc(alias = $port_attr)]
-        pub fn $port(self, ports: impl Into<PortSet>) -> Self {
-            self.in_ports(Side::$side, ports.into())
+        #[doc = concat!("And it is ", $what, " in one of these states. None of them: nothing matches.")]
+        #[doc(alias = $attr)]
+        pub fn $many(self, states: impl IntoIterator<Item = $state>) -> Self {
+            let states: Arc<[u8]> = states.into_iter().map($state::number).collect();
+            match states.is_empty() {
+                true => self.and(Self::nothing()),
+                false => self.when(Term::State(Protocol::$protocol, states)),
+            }
         }
     };
 }
@@ -67,40 +60,47 @@ impl Selector {
         self.protocol(Protocol::UDP)
     }
 
-    side!(SRC, "the source", src, src_in, sport, "ATTR_ORIG_IPV4_SRC", "ATTR_ORIG_PORT_SRC");
-    side!(DST, "the destination", dst, dst_in, dport, "ATTR_ORIG_IPV4_DST", "ATTR_ORIG_PORT_DST");
-    side!(
-        REPLY_SRC,
-        "the reply's source",
-        reply_src,
-        reply_src_in,
-        reply_sport,
-        "ATTR_REPL_IPV4_SRC",
-        "ATTR_REPL_PORT_SRC"
-    );
-    side!(
-        REPLY_DST,
-        "the reply's destination",
-        reply_dst,
-        reply_dst_in,
-        reply_dport,
-        "ATTR_REPL_IPV4_DST",
-        "ATTR_REPL_PORT_DST"
-    );
-
-    /// And its source (address, port or ICMP identifier) is translated: packets leave with another
-    /// than they came with.
+    /// And its source address is translated, as defined by [`Flow::is_snat`]: the reply does not go to the
+    /// original source, and the [status](Flow#structfield.status) has [`Status::SRC_NAT_DONE`].
+    ///
+    /// IPVS changes the reply tuple without that flag, and its flows do not match. To select every flow whose
+    /// tuples differ, also by IPVS, compare them in [`matching`](Self::matching): `flow.reply !=
+    /// flow.original.inverse()`.
     #[doc(alias = "NFCT_GOPT_IS_SNAT")]
-    #[doc(alias = "NFCT_GOPT_IS_SPAT")]
     pub fn snat(self) -> Self {
-        self.when(Term::Translated(End::Src))
+        self.when(Term::Translated(Translation::Src))
     }
 
-    /// And its destination (address or port) is translated.
+    /// And its destination address is translated, as defined by [`Flow::is_dnat`]; see [`snat`](Self::snat).
     #[doc(alias = "NFCT_GOPT_IS_DNAT")]
-    #[doc(alias = "NFCT_GOPT_IS_DPAT")]
     pub fn dnat(self) -> Self {
-        self.when(Term::Translated(End::Dst))
+        self.when(Term::Translated(Translation::Dst))
+    }
+
+    /// And its source port, or GRE key, is translated, as defined by [`Flow::is_port_snat`]; see
+    /// [`snat`](Self::snat).
+    #[doc(alias = "NFCT_GOPT_IS_SPAT")]
+    pub fn port_snat(self) -> Self {
+        self.when(Term::Translated(Translation::SrcPort))
+    }
+
+    /// And its destination port, or GRE key, is translated, as defined by [`Flow::is_port_dnat`]; see
+    /// [`snat`](Self::snat).
+    #[doc(alias = "NFCT_GOPT_IS_DPAT")]
+    pub fn port_dnat(self) -> Self {
+        self.when(Term::Translated(Translation::DstPort))
+    }
+
+    /// And its source address is translated to one of this network: [`snat`](Self::snat), and the reply
+    /// goes there.
+    pub fn snat_to(self, network: impl Into<IpNet>) -> Self {
+        self.snat().reply_dst(network)
+    }
+
+    /// And its destination address is translated to one of this network: [`dnat`](Self::dnat), and the
+    /// reply comes from there.
+    pub fn dnat_to(self, network: impl Into<IpNet>) -> Self {
+        self.dnat().reply_src(network)
     }
 
     /// And the mark is this one. An entry without a mark has mark 0.
@@ -148,33 +148,20 @@ impl Selector {
         self.when(Term::Labels(Share::None, labels))
     }
 
-    /// And it is a TCP connection in this state. The kernel does not tell the state of an offloaded
-    /// connection, so neither this nor its opposite matches one.
-    #[doc(alias = "ATTR_TCP_STATE")]
-    pub fn tcp_state(self, state: TcpState) -> Self {
-        self.tcp_state_in([state])
-    }
+    states!(tcp_state, tcp_state_in, TcpState, TCP, "a TCP connection", "ATTR_TCP_STATE");
+    states!(sctp_state, sctp_state_in, SctpState, SCTP, "an SCTP association", "ATTR_SCTP_STATE");
+    states!(dccp_state, dccp_state_in, DccpState, DCCP, "a DCCP connection", "ATTR_DCCP_STATE");
 
-    /// And it is a TCP connection in one of these states. None of them: nothing matches.
-    #[doc(alias = "ATTR_TCP_STATE")]
-    pub fn tcp_state_in(self, states: impl IntoIterator<Item = TcpState>) -> Self {
-        let states: Arc<[u8]> = states.into_iter().map(TcpState::number).collect();
-        match states.is_empty() {
-            true => self.and(Self::nothing()),
-            false => self.when(Term::TcpState(states)),
-        }
-    }
-
-    /// And what is left until the entry is removed is in this range. An offloaded flow has no
-    /// timeout, and matches neither this nor its opposite.
+    /// And the time left until the entry is removed is in this range. An offloaded flow has no timeout, and
+    /// matches neither this nor its opposite.
     #[doc(alias = "ATTR_TIMEOUT")]
     pub fn timeout(self, range: impl RangeBounds<Duration>) -> Self {
         self.when(Term::Timeout(Span::new(&range)))
     }
 
-    /// And it was made so long ago, by the system's clock. Entries made while
-    /// `net.netfilter.nf_conntrack_timestamp` was off have no time of birth, and match neither this
-    /// nor its opposite.
+    /// And its age is in this range, by the system's clock. Entries created while
+    /// `net.netfilter.nf_conntrack_timestamp` was off have no start time, and match neither this nor its
+    /// opposite.
     #[doc(alias = "ATTR_TIMESTAMP_START")]
     pub fn age(self, range: impl RangeBounds<Duration>) -> Self {
         self.when(Term::Age(Span::new(&range)))
@@ -186,8 +173,7 @@ impl Selector {
         self.when(Term::Helper(name))
     }
 
-    /// And `wanted` says so. For questions that no other condition asks; the kernel cannot help with
-    /// them.
+    /// And `wanted` returns `true`. Use it if no other condition fits; the kernel cannot apply it.
     ///
     /// ```
     /// use netfilter_conntrack::Selector;
@@ -201,21 +187,7 @@ impl Selector {
         self.when(Term::Predicate(Predicate(Arc::new(wanted))))
     }
 
-    fn in_networks(self, side: Side, addresses: Addresses) -> Self {
-        match addresses.is_empty() {
-            true => self.and(Self::nothing()),
-            false => self.when(Term::Address(side, addresses)),
-        }
-    }
-
-    fn in_ports(self, side: Side, ports: PortSet) -> Self {
-        match ports.is_empty() && !ports.reversed {
-            true => self.and(Self::nothing()),
-            false => self.when(Term::Port(side, ports)),
-        }
-    }
-
-    fn when(self, term: Term) -> Self {
+    pub(super) fn when(self, term: Term) -> Self {
         self.and(Self::term(term))
     }
 }

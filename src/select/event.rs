@@ -1,19 +1,18 @@
-//! Selectors on events, which say less of a flow than the table does.
+//! Selectors on events, which have fewer fields of a flow than the table.
 
 use super::term::Term;
 use super::{Selector, SelectorSet};
-use crate::error::InputError;
-use crate::event::{EntryEvent, EventKind, Groups};
-use crate::flow::Flow;
+use crate::model::event::{EntryEvent, EventKind, Groups};
+use crate::model::flow::Flow;
+use crate::model::input::InputError;
 
 impl Selector {
-    /// Whether the flow of an event is meant; `None` when the event does not say enough to tell.
+    /// Returns whether the flow of an event matches; `None` if the event lacks the fields to decide that.
     ///
-    /// [`matches`](Self::matches) takes a part that is not there for what that means in the table. In
-    /// an event it can also mean that nothing is said; [`EventsBuilder::matching`] has a list of what
-    /// the kernel puts into which event.
+    /// [`matches`](Self::matches) takes a missing field for absent, as in the table. In an event a field can
+    /// also be omitted: see [`EventsBuilder::matching`] for the fields in each kind of event.
     ///
-    /// [`EventsBuilder::matching`]: crate::EventsBuilder::matching
+    /// [`EventsBuilder::matching`]: crate::events::EventsBuilder::matching
     #[must_use]
     pub fn matches_event(&self, event: &EntryEvent<Flow>) -> Option<bool> {
         let answer = |term: &Term| match is_told(term, event) {
@@ -28,8 +27,8 @@ impl Selector {
 }
 
 impl SelectorSet {
-    /// Whether the events of these groups can be asked: each selector makes sense, and no condition is
-    /// one that none of them can answer, so that it would decide nothing.
+    /// Checks that the events of these groups can be filtered: each selector is valid, and each condition can
+    /// be answered by at least one kind of event.
     pub(crate) fn check_for(&self, groups: Groups) -> Result<(), InputError> {
         self.check()?;
         let is_never_told = |term: &Term| !groups.kinds().any(|kind| can_be_told(term, kind));
@@ -40,8 +39,8 @@ impl SelectorSet {
     }
 }
 
-/// Whether events of a kind say what a condition asks for, always or at times (`net/netfilter/
-/// nf_conntrack_netlink.c`, `ctnetlink_conntrack_event`).
+/// Whether events of a kind report the field of a condition, always or at times (`ctnetlink_conntrack_event`
+/// in `net/netfilter/nf_conntrack_netlink.c`).
 fn can_be_told(term: &Term, kind: EventKind) -> bool {
     match kind {
         EventKind::New | EventKind::Update => !matches!(term, Term::Age(_)),
@@ -49,8 +48,8 @@ fn can_be_told(term: &Term, kind: EventKind) -> bool {
     }
 }
 
-/// Whether this event does. A new flow has the labels and the helper that its event says, and no
-/// others; an update says the labels when they changed, unless none are left.
+/// Whether this event does. A new flow has exactly the labels and the helper of its event; an update reports
+/// the labels if they changed, unless none are left.
 fn is_told(term: &Term, event: &EntryEvent<Flow>) -> bool {
     match term {
         Term::Labels(..) if event.kind == EventKind::Update => event.entry.labels.is_some(),
@@ -58,19 +57,21 @@ fn is_told(term: &Term, event: &EntryEvent<Flow>) -> bool {
     }
 }
 
-/// What a condition asks for, in words.
+/// The field of a condition, in words.
 fn name(term: &Term) -> &'static str {
     match term {
         Term::Family(_) => "the family",
         Term::Protocol(_) => "the protocol",
         Term::Address(..) => "an address",
         Term::Port(..) => "a port",
+        Term::Icmp(..) => "a part of ICMP",
+        Term::GreKey(..) => "a key of GRE",
         Term::Translated(_) => "the translation",
         Term::Mark(_) => "the mark",
         Term::Status(_) => "the status",
         Term::Zone(_) => "the zone",
         Term::Labels(..) => "the labels",
-        Term::TcpState(_) => "the TCP state",
+        Term::State(..) => "the state",
         Term::Timeout(_) => "the timeout",
         Term::Age(_) => "the age",
         Term::Helper(_) => "the helper",

@@ -2,14 +2,14 @@
 
 use super::term::Term;
 
-/// What a selector asks, as a tree.
+/// The conditions of a selector, as a tree.
 #[derive(Debug, Clone)]
-pub(super) enum Expr {
-    /// No condition yet: neither everything nor nothing, and refused where it is used.
+pub(crate) enum Expr {
+    /// No condition yet: neither everything nor nothing, and refused by requests.
     Blank,
-    /// What an empty choice leaves. It stays nothing whatever is put around it.
+    /// An empty choice. Its opposite is nothing too.
     Nothing,
-    /// Everything, which somebody spelled.
+    /// Everything, as requested by name.
     All,
     Term(Term),
     And(Vec<Expr>),
@@ -60,9 +60,9 @@ impl Expr {
         }
     }
 
-    /// Whether an entry is meant, of which `answer` says which conditions it fulfils; `None` when it
-    /// does not say enough to tell (Kleene's logic), so that neither a condition nor its opposite
-    /// matches an entry which is silent about it.
+    /// Whether an entry matches, given the answer for each condition; `None` if the unknown answers leave
+    /// that open (Kleene's logic), so that neither a condition nor its opposite matches an entry without the
+    /// field.
     pub(super) fn holds(&self, answer: &impl Fn(&Term) -> Option<bool>) -> Option<bool> {
         match self {
             Self::Blank | Self::Nothing => Some(false),
@@ -85,7 +85,7 @@ impl Expr {
     }
 }
 
-/// One part that is `decisive` decides; else one part that cannot be told leaves all untold.
+/// One `decisive` part decides; otherwise one unknown part makes the result unknown.
 fn decide(parts: &[Expr], answer: &impl Fn(&Term) -> Option<bool>, decisive: bool) -> Option<bool> {
     let mut result = Some(!decisive);
     for part in parts {

@@ -1,8 +1,8 @@
 //! Finds the few of many selectors that an entry can match.
 //!
-//! Each selector is filed under things that an entry must have to match it: an address, a port or a
-//! zone. Which of them is chosen by what the other selectors ask for: among thousands that share a
-//! destination the source tells them apart.
+//! Each selector is filed under values that an entry must have to match it: an address, a port or a zone. The
+//! choice depends on the conditions of the other selectors: among thousands with one destination, the source
+//! is the more selective.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,14 +11,14 @@ use std::net::IpAddr;
 use super::Selector;
 use super::expr::Expr;
 use super::term::{Side, Term};
-use crate::flow::Flow;
-use crate::handle::ZoneFilter;
-use crate::zone::Zone;
+use crate::filter::ZoneFilter;
+use crate::model::flow::Flow;
+use crate::model::zone::Zone;
 
-/// A condition with more values than this is no help in finding a selector.
+/// A condition with more values than this is not used to find a selector.
 const MOST: usize = 256;
 
-/// Something an entry has.
+/// A value that an entry has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Anchor {
     Address(usize, IpAddr),
@@ -27,7 +27,7 @@ enum Anchor {
 }
 
 impl Anchor {
-    /// How much less it tells about an entry than an address does.
+    /// How much less selective it is than an address.
     fn weight(self) -> usize {
         match self {
             Self::Address(..) => 1,
@@ -37,7 +37,7 @@ impl Anchor {
     }
 }
 
-/// Selectors by what an entry must have to match them, by their numbers in rising order.
+/// Selectors by the values that an entry must have to match them, as their numbers in rising order.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     addresses: [HashMap<IpAddr, Vec<u32>>; 4],
@@ -84,7 +84,7 @@ impl Index {
     }
 }
 
-/// A list that is not there costs no hash.
+/// An empty map costs no hash.
 fn look_up<K: Hash + Eq>(lists: &HashMap<K, Vec<u32>>, key: impl FnOnce() -> Option<K>) -> Option<&[u32]> {
     match lists.is_empty() {
         true => None,
@@ -99,7 +99,7 @@ fn push(list: &mut Vec<u32>, number: u32) {
     }
 }
 
-/// What an entry must have one of to fulfil a condition, if that can be said in few words.
+/// The values of which an entry must have one to fulfil a condition, if they are few.
 fn anchors(term: &Term) -> Option<Vec<Anchor>> {
     Some(match term {
         Term::Address(side, addresses) => {
@@ -116,7 +116,7 @@ fn anchors(term: &Term) -> Option<Vec<Anchor>> {
     })
 }
 
-/// Counts how many selectors ask for each thing.
+/// Counts how many selectors require each value.
 fn count(expr: &Expr, popularity: &mut HashMap<Anchor, usize>) {
     match expr {
         Expr::Term(term) => {
@@ -129,8 +129,8 @@ fn count(expr: &Expr, popularity: &mut HashMap<Anchor, usize>) {
     }
 }
 
-/// Things one of which every matching entry has, chosen so that few selectors share them, and what
-/// they cost. `None` when nothing of the kind can be said.
+/// Values of which every matching entry has one, chosen so that few selectors share them, and their cost.
+/// `None` if there are no such values.
 fn cover(expr: &Expr, popularity: &HashMap<Anchor, usize>) -> Option<(usize, Vec<Anchor>)> {
     match expr {
         Expr::Term(term) => {

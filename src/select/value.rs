@@ -1,22 +1,24 @@
-//! What conditions compare with: sets of addresses and ports, spans of time.
+//! Values that conditions compare with: sets of addresses, spans of time.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::proto::Family;
+use crate::model::address;
+use crate::model::proto::Family;
 
 /// A set of whole numbers as sorted ranges with gaps between them, so that a set of thousands is
 /// searched in a few steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ranges<T>(Arc<[(T, T)]>);
+pub(crate) struct Ranges<T>(pub(super) Arc<[(T, T)]>);
 
 impl<T: Ord + Copy> Ranges<T> {
     /// `next` is the number after one, if there is any.
-    fn new(mut ranges: Vec<(T, T)>, next: impl Fn(T) -> Option<T>) -> Self {
+    pub(super) fn new(mut ranges: Vec<(T, T)>, next: impl Fn(T) -> Option<T>) -> Self {
         ranges.sort_unstable();
         let mut merged: Vec<(T, T)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
@@ -28,19 +30,19 @@ impl<T: Ord + Copy> Ranges<T> {
         Self(merged.into())
     }
 
-    fn contains(&self, number: T) -> bool {
+    pub(super) fn contains(&self, number: T) -> bool {
         let after = self.0.partition_point(|(first, _)| *first <= number);
         after > 0 && number <= self.0[after - 1].1
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Networks of both families.
+/// Networks of both families; those of mapped addresses are of IPv4.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
 }
@@ -49,7 +51,7 @@ impl FromIterator<IpNet> for Addresses {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in networks {
-            match network {
+            match address::network(network) {
                 IpNet::V4(network) => v4.push((network.network().into(), network.broadcast().into())),
                 IpNet::V6(network) => v6.push((network.network().into(), network.broadcast().into())),
             }
@@ -67,6 +69,16 @@ impl Addresses {
             IpAddr::V4(address) => self.v4.contains(address.into()),
             IpAddr::V6(address) => self.v6.contains(address.into()),
         }
+    }
+
+    /// Those of IPv4, as sorted ranges with gaps between them.
+    pub(crate) fn v4(&self) -> &[(u32, u32)] {
+        &self.v4.0
+    }
+
+    /// Those of IPv6, likewise.
+    pub(crate) fn v6(&self) -> &[(u128, u128)] {
+        &self.v6.0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -96,102 +108,56 @@ impl Addresses {
     }
 }
 
-/// A set of ports, in host order: one port, a range, or any number of both.
-///
-/// ```
-/// use netfilter_conntrack::PortSet;
-///
-/// assert!(PortSet::from(53).contains(53));
-/// assert!(PortSet::from(8000..=8999).contains(8080));
-/// assert!(!PortSet::from([80, 443]).contains(81));
-/// assert!([1..=10, 20..=30].into_iter().collect::<PortSet>().contains(25));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortSet {
-    ranges: Ranges<u16>,
-    /// Whether a range ended before it began, which is a mistake and not a small set.
-    pub(super) reversed: bool,
-}
-
-impl PortSet {
-    /// Whether a port is in the set.
-    #[must_use]
-    pub fn contains(&self, port: u16) -> bool {
-        self.ranges.contains(port)
-    }
-
-    /// Whether the set has no port.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-
-    /// The port, when there is a single one.
-    pub(super) fn only(&self) -> Option<u16> {
-        self.each(1)?.pop()
-    }
-
-    /// The ports one by one, when there are at most `most`.
-    pub(super) fn each(&self, most: usize) -> Option<Vec<u16>> {
-        let ports = self.ranges.0.iter().flat_map(|&(first, last)| first..=last);
-        let some: Vec<u16> = ports.take(most + 1).collect();
-        (some.len() <= most).then_some(some)
+/// `10.0.0.0/8`, `{10.0.0.1, 10.0.0.5-10.0.0.7}`; of a large set the first 8 ranges, and how many more.
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let v4 = self
+            .v4
+            .0
+            .iter()
+            .map(|&(first, last)| (Ipv4Addr::from(first).into(), Ipv4Addr::from(last).into()));
+        let v6 = self
+            .v6
+            .0
+            .iter()
+            .map(|&(first, last)| (Ipv6Addr::from(first).into(), Ipv6Addr::from(last).into()));
+        write_set(f, v4.chain(v6).map(|(first, last)| network_text(first, last)), MOST)
     }
 }
 
-impl FromIterator<RangeInclusive<u16>> for PortSet {
-    fn from_iter<I: IntoIterator<Item = RangeInclusive<u16>>>(ranges: I) -> Self {
-        let mut reversed = false;
-        let mut pairs = Vec::new();
-        for range in ranges {
-            match range.is_empty() {
-                true => reversed = true,
-                false => pairs.push(range.into_inner()),
-            }
-        }
-        Self { ranges: Ranges::new(pairs, |port: u16| port.checked_add(1)), reversed }
+/// A range of addresses, as the network that it is.
+fn network_text(first: IpAddr, last: IpAddr) -> String {
+    if first == last {
+        return first.to_string();
+    }
+    let longest = if first.is_ipv4() { 32 } else { 128 };
+    let networks = (0..longest).filter_map(|prefix| IpNet::new(first, prefix).ok());
+    match { networks }.find(|network| network.network() == first && network.broadcast() == last) {
+        Some(network) => network.to_string(),
+        None => format!("{first}-{last}"),
     }
 }
 
-impl FromIterator<u16> for PortSet {
-    fn from_iter<I: IntoIterator<Item = u16>>(ports: I) -> Self {
-        ports.into_iter().map(|port| port..=port).collect()
-    }
-}
+/// The most items of a set in the text of a selector; the others are counted.
+pub(super) const MOST: usize = 8;
 
-impl From<u16> for PortSet {
-    fn from(port: u16) -> Self {
-        Self::from_iter([port])
-    }
-}
-
-impl From<RangeInclusive<u16>> for PortSet {
-    fn from(range: RangeInclusive<u16>) -> Self {
-        Self::from_iter([range])
-    }
-}
-
-impl<const N: usize> From<[u16; N]> for PortSet {
-    fn from(ports: [u16; N]) -> Self {
-        Self::from_iter(ports)
-    }
-}
-
-impl From<&[u16]> for PortSet {
-    fn from(ports: &[u16]) -> Self {
-        ports.iter().copied().collect()
-    }
-}
-
-impl From<Vec<u16>> for PortSet {
-    fn from(ports: Vec<u16>) -> Self {
-        Self::from_iter(ports)
+/// Writes one item as it is, and several in braces, up to `most` of them.
+pub(super) fn write_set(
+    f: &mut fmt::Formatter<'_>,
+    mut items: impl Iterator<Item = String>,
+    most: usize,
+) -> fmt::Result {
+    let shown: Vec<String> = items.by_ref().take(most).collect();
+    match (shown.as_slice(), items.count()) {
+        ([one], _) => f.write_str(one),
+        (several, 0) => write!(f, "{{{}}}", several.join(", ")),
+        (several, more) => write!(f, "{{{}, and {more} more}}", several.join(", ")),
     }
 }
 
 /// A span of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     first: Bound<Duration>,
     last: Bound<Duration>,
 }
@@ -205,12 +171,46 @@ impl Span {
         (self.first, self.last).contains(&duration)
     }
 
+    /// The whole seconds in it, from the first to the last; `None` where there are none.
+    pub(crate) fn seconds(&self) -> Option<(u32, u32)> {
+        let whole = |duration: Duration| duration.subsec_nanos() == 0;
+        let first = match self.first {
+            Bound::Included(first) => first.as_secs().checked_add(u64::from(!whole(first)))?,
+            Bound::Excluded(first) => first.as_secs().checked_add(1)?,
+            Bound::Unbounded => 0,
+        };
+        let last = match self.last {
+            Bound::Included(last) => last.as_secs(),
+            Bound::Excluded(last) => last.as_secs().checked_sub(u64::from(whole(last)))?,
+            Bound::Unbounded => u64::MAX,
+        };
+        let first = u32::try_from(first).ok()?;
+        let last = u32::try_from(last).unwrap_or(u32::MAX);
+        (first <= last).then_some((first, last))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         match (self.first, self.last) {
             (Bound::Included(first), Bound::Included(last)) => first > last,
             (Bound::Included(first) | Bound::Excluded(first), Bound::Excluded(last))
             | (Bound::Excluded(first), Bound::Included(last)) => first >= last,
             _ => false,
+        }
+    }
+}
+
+/// `5s..=60s`, `60s..`.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first {
+            Bound::Included(first) => write!(f, "{first:?}..")?,
+            Bound::Excluded(first) => write!(f, "more than {first:?}..")?,
+            Bound::Unbounded => f.write_str("..")?,
+        }
+        match self.last {
+            Bound::Included(last) => write!(f, "={last:?}"),
+            Bound::Excluded(last) => write!(f, "{last:?}"),
+            Bound::Unbounded => Ok(()),
         }
     }
 }
@@ -251,8 +251,6 @@ mod tests {
         assert_eq!(addresses(&["10.0.0.0/30", "::1/128"]).each(5).map(|all| all.len()), Some(5));
         assert_eq!(addresses(&["10.0.0.0/30", "::1/128"]).each(4), None);
         assert_eq!(addresses(&["::/0", "0.0.0.0/0"]).each(256), None);
-        assert_eq!(PortSet::from([443, 80, 81]).each(3), Some(vec![80, 81, 443]));
-        assert_eq!(PortSet::from(0..=65535).each(256), None);
     }
 
     #[test]

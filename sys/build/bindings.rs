@@ -1,8 +1,8 @@
-//! Makes the bindings: what is bound and how, and what is done to bindgen's text.
+//! Makes the bindings: what is bound and how.
 
-use std::panic;
+use std::{any::Any, panic, path::PathBuf};
 
-use crate::fail;
+use crate::hints;
 
 /// Deprecated in C, and not bound: the `build` ones write to a buffer without looking at its size,
 /// the `parse` ones hide every parse error. `nfct_nlmsg_*` and `nfexp_nlmsg_*` replace them.
@@ -15,21 +15,20 @@ const DEPRECATED: [&str; 6] = [
     "nfexp_parse_expect",
 ];
 
-const INSTALL_LIBCLANG: &str = "
-    Debian, Ubuntu: apt install libclang-dev
-    Fedora, RHEL:   dnf install clang-devel
-    Arch:           pacman -S clang
-    Alpine:         apk add clang-dev
-";
+/// Environment variables that change what is read, beside those that bindgen announces itself.
+const INPUTS: [&str; 5] = ["LIBCLANG_PATH", "CLANG_PATH", "LLVM_CONFIG_PATH", "CPATH", "C_INCLUDE_PATH"];
 
-/// Makes the bindings. Those for docs.rs have no layout assertions, as they must hold for every
-/// target, and no comments, as those are the C library's text under its own licence.
-pub(crate) fn generate(library: &pkg_config::Library, for_docs_rs: bool) -> String {
-    let include_paths = library.include_paths.iter();
-    let rust_version = env!("CARGO_PKG_RUST_VERSION").parse();
-    let builder = bindgen::Builder::default()
+/// Makes the bindings, as text without any layout. The error is a text for the user.
+///
+/// Those for docs.rs have no layout assertions, as they must hold for every target, and no comments,
+/// as those are the C library's text under its own licence.
+pub(crate) fn generate(include_paths: &[PathBuf], for_docs_rs: bool) -> Result<String, String> {
+    for name in INPUTS {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    let mut builder = bindgen::Builder::default()
         .header("wrapper.h")
-        .clang_args(include_paths.map(|path| format!("-I{}", path.display())))
+        .clang_args(include_paths.iter().map(|path| format!("-I{}", path.display())))
         // The headers' plain comments are worth having: they tell each attribute's type.
         .clang_arg("-fparse-all-comments")
         .clang_arg("-fretain-comments-from-system-headers")
@@ -55,46 +54,33 @@ pub(crate) fn generate(library: &pkg_config::Library, for_docs_rs: bool) -> Stri
         .use_core()
         .merge_extern_blocks(true)
         .disable_header_comment()
-        .rust_target(rust_version.expect("a Rust version"))
+        // rustfmt may be missing and has settings of its own; `items.rs` lays out the text.
+        .formatter(bindgen::Formatter::None)
         .rust_edition(bindgen::RustEdition::Edition2024)
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
-    name_anonymous_enums(&run(builder))
+    // Without a version bindgen would write for the newest one that it knows.
+    let rust_version = env!("CARGO_PKG_RUST_VERSION");
+    builder = match rust_version.parse() {
+        Ok(target) => builder.rust_target(target),
+        Err(error) => return Err(format!("bindgen cannot write for Rust {rust_version}: {error}")),
+    };
+    run(builder)
 }
 
 /// Runs bindgen, which panics when it finds no libclang.
-fn run(builder: bindgen::Builder) -> String {
+fn run(builder: bindgen::Builder) -> Result<String, String> {
     panic::set_hook(Box::new(|_| {})); // The panic is caught and explained below.
     let result = panic::catch_unwind(panic::AssertUnwindSafe(|| builder.generate()));
     let _ = panic::take_hook();
     match result {
-        Ok(Ok(bindings)) => bindings.to_string(),
-        Ok(Err(error)) => fail(&format!("bindgen cannot read the headers:\n{error}")),
-        Err(panic) => {
-            let reason = panic.downcast_ref::<String>();
-            let hint = "If it is in an unusual place, set LIBCLANG_PATH. bindgen says:\n";
-            let message = "bindgen failed. It needs libclang; to install it:".to_string();
-            fail(&(message + INSTALL_LIBCLANG + hint + reason.map_or("", String::as_str)))
-        }
+        Ok(Ok(bindings)) => Ok(bindings.to_string()),
+        Ok(Err(error)) => Err(hints::for_headers(&error.to_string(), &hints::Platform::of_build())),
+        Err(panic) => Err(hints::for_libclang(words(panic.as_ref()))),
     }
 }
 
-/// Replaces the names that bindgen gives to anonymous C enums by the integer type they stand for.
-///
-/// The number in `_bindgen_ty_12` counts every header read before, so the same constant would have
-/// another type name on each system. Of `pub type _bindgen_ty_12 = ::core::ffi::c_int;` nothing is
-/// left, and `pub const NFCT_CB_STOP: _bindgen_ty_12 = 0;` becomes a `::core::ffi::c_int`.
-fn name_anonymous_enums(bindings: &str) -> String {
-    const ALIAS: &str = "pub type _bindgen_ty_";
-    let mut text = bindings.to_string();
-    while let Some(at) = text.find(ALIAS) {
-        // The comment on the alias goes too. The item before it is one of the enum's constants.
-        let start = text[..at].rfind(";\n").expect("a constant") + 2;
-        let end = at + text[at..].find(";\n").expect("a whole item") + 2;
-        let alias = text[at + ALIAS.len()..end - 2].split_once(" = ");
-        let (number, integer) = alias.expect("an alias of an integer type");
-        let old = format!(": _bindgen_ty_{number} =");
-        let new = format!(": {integer} =");
-        text = [&text[..start], &text[end..]].concat().replace(&old, &new);
-    }
-    text
+/// The message of a panic.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let string = panic.downcast_ref::<String>().map(String::as_str);
+    string.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason was given")
 }

@@ -42,3 +42,11 @@ macro_rules! functions {
 /// The names of all bound functions, for tests that compare lists.
 #[doc(hidden)]
 pub const FUNCTIONS: &[&str] = include!(concat!(env!("OUT_DIR"), "/functions.rs"));
+
+macro_rules! attributes {
+    ($($name:ident,)*) => { &[$((stringify!($name), $name)),*] };
+}
+
+/// Name and number of each attribute of a connection, aliases included, for tests that compare lists.
+#[doc(hidden)]
+pub const ATTRIBUTES: &[(&str, nf_conntrack_attr)] = include!(concat!(env!("OUT_DIR"), "/attributes.rs"));

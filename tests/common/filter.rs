@@ -1,14 +1,14 @@
 //! Filtered listening, for tests.
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 use std::net::IpAddr;
 
+use netfilter_conntrack::events::Groups;
 use netfilter_conntrack::ipnet::IpNet;
-use netfilter_conntrack::object::{EventFilter, Logic, ObjectError};
-use netfilter_conntrack::{Events, Flow, Groups, Handle};
+use netfilter_conntrack::nfct::{EventFilter, Logic, ObjectError};
+use netfilter_conntrack::{Events, Flow, Handle};
 
-use crate::common::{flow, tcp};
-use crate::listen::changes;
+use super::listen::changes;
+use super::{flow, tcp};
 
 /// A method that adds to a list.
 pub type Add<T> = fn(&mut EventFilter, Logic, Vec<T>) -> Result<&mut EventFilter, ObjectError>;

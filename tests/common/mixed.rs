@@ -1,11 +1,14 @@
 //! A table to try filters on.
 
-use netfilter_conntrack::{Handle, Layer4, Protocol, Status, Tuple, TupleFilter, Zone};
+use std::net::IpAddr;
 
-use crate::common::{flow, ip};
+use netfilter_conntrack::model::{Layer4, Protocol};
+use netfilter_conntrack::{Handle, Selector, Status, Tuple, Zone};
+
+use super::{flow, ip};
 
 /// Flows that differ in everything that can be filtered by.
-pub(crate) fn populate(handle: &mut Handle) {
+pub fn populate(handle: &mut Handle) {
     let zones = [Zone::DEFAULT, Zone::new(10), Zone::original_only(10), Zone::reply_only(11)];
     for (round, zone) in zones.into_iter().enumerate() {
         let round = round as u16;
@@ -32,26 +35,132 @@ pub(crate) fn populate(handle: &mut Handle) {
     }
 }
 
-/// Tuple filters of every shape, for what [`populate`] makes.
-pub(crate) fn tuple_filters() -> Vec<TupleFilter> {
-    let any = TupleFilter::new;
-    let (v4, v6) = (ip("10.0.0.1"), ip("2001:db8::1"));
-    let icmp = [
-        any().icmp_id(8),
-        any().protocol(Protocol::ICMP).icmp_id(7),
-        any().protocol(Protocol::ICMP).icmp_code(1),
+/// What a tuple is to look like: each part that is given has to be equal. A port is a key, of GRE.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts {
+    pub src: Option<IpAddr>,
+    pub dst: Option<IpAddr>,
+    pub protocol: Option<Protocol>,
+    pub src_port: Option<u16>,
+    pub dst_port: Option<u16>,
+    pub icmp_type: Option<u8>,
+    pub icmp_code: Option<u8>,
+    pub icmp_id: Option<u16>,
+}
+
+impl Parts {
+    /// Whether a tuple looks like this.
+    pub fn matches(&self, tuple: &Tuple) -> bool {
+        let (ports, icmp) = match tuple.layer4() {
+            Layer4::Gre { src_key, dst_key } => (Some((src_key, dst_key)), None),
+            Layer4::Icmp(icmp) | Layer4::IcmpV6(icmp) => (None, Some(icmp)),
+            _ => (tuple.ports().map(|ports| (ports.src, ports.dst)), None),
+        };
+        fn equal<T: PartialEq>(wanted: Option<T>, found: Option<T>) -> bool {
+            wanted.is_none() || wanted == found
+        }
+        equal(self.src, Some(tuple.src()))
+            && equal(self.dst, Some(tuple.dst()))
+            && equal(self.protocol, Some(tuple.protocol()))
+            && equal(self.src_port, ports.map(|ports| ports.0))
+            && equal(self.dst_port, ports.map(|ports| ports.1))
+            && equal(self.icmp_type, icmp.map(|icmp| icmp.icmp_type))
+            && equal(self.icmp_code, icmp.map(|icmp| icmp.code))
+            && equal(self.icmp_id, icmp.map(|icmp| icmp.id))
+    }
+
+    /// The selector of entries whose original tuple looks like this.
+    pub fn original(&self) -> Selector {
+        let any = Selector::any_zone;
+        let mut parts = Vec::new();
+        parts.extend(self.src.map(|address| any().src(address)));
+        parts.extend(self.dst.map(|address| any().dst(address)));
+        parts.extend(self.src_port.map(|port| self.ported(any().src_port(port), any().gre_src_key(port))));
+        parts.extend(self.dst_port.map(|port| self.ported(any().dst_port(port), any().gre_dst_key(port))));
+        parts.extend(self.icmp_type.map(|kind| any().icmp_type(kind)));
+        parts.extend(self.icmp_code.map(|code| any().icmp_code(code)));
+        parts.extend(self.icmp_id.map(|id| any().icmp_id(id)));
+        self.joined(parts)
+    }
+
+    /// The selector of entries whose reply tuple looks like this.
+    pub fn reply(&self) -> Selector {
+        let any = Selector::any_zone;
+        let mut parts = Vec::new();
+        parts.extend(self.src.map(|address| any().reply_src(address)));
+        parts.extend(self.dst.map(|address| any().reply_dst(address)));
+        parts.extend(
+            self.src_port.map(|port| self.ported(any().reply_src_port(port), any().reply_gre_src_key(port))),
+        );
+        parts.extend(
+            self.dst_port.map(|port| self.ported(any().reply_dst_port(port), any().reply_gre_dst_key(port))),
+        );
+        parts.extend(self.icmp_type.map(|kind| any().reply_icmp_type(kind)));
+        parts.extend(self.icmp_code.map(|code| any().reply_icmp_code(code)));
+        parts.extend(self.icmp_id.map(|id| any().reply_icmp_id(id)));
+        self.joined(parts)
+    }
+
+    fn ported(&self, port: Selector, key: Selector) -> Selector {
+        match self.protocol {
+            None => port | key,
+            Some(Protocol::GRE) => key,
+            Some(_) => port,
+        }
+    }
+
+    fn joined(&self, parts: Vec<Selector>) -> Selector {
+        let protocol = self.protocol.map(|protocol| Selector::any_zone().protocol(protocol));
+        Selector::all_of(parts.into_iter().chain(protocol).chain([Selector::all()]))
+    }
+
+    /// The same as a filter of the C library's.
+    #[cfg(feature = "nfct")]
+    pub fn filter(&self) -> netfilter_conntrack::nfct::TupleFilter {
+        let mut filter = netfilter_conntrack::nfct::TupleFilter::new();
+        filter = self.src.map_or(filter, |address| filter.src(address));
+        filter = self.dst.map_or(filter, |address| filter.dst(address));
+        filter = self.protocol.map_or(filter, |protocol| filter.protocol(protocol));
+        filter = self.src_port.map_or(filter, |port| filter.src_port(port));
+        filter = self.dst_port.map_or(filter, |port| filter.dst_port(port));
+        filter = self.icmp_type.map_or(filter, |kind| filter.icmp_type(kind));
+        filter = self.icmp_code.map_or(filter, |code| filter.icmp_code(code));
+        self.icmp_id.map_or(filter, |id| filter.icmp_id(id))
+    }
+}
+
+/// Parts of every shape, for what [`populate`] makes.
+pub fn tuple_parts() -> Vec<Parts> {
+    let any = Parts::default();
+    let of = |protocol| Parts { protocol: Some(protocol), ..any };
+    let (v4, v6) = (Some(ip("10.0.0.1")), Some(ip("2001:db8::1")));
+    let mut all = vec![
+        any,
+        Parts { src_port: Some(1000), ..any },
+        Parts { dst_port: Some(443), ..any },
+        Parts { dst: v6, ..of(Protocol::new(50)) },
+        Parts { icmp_id: Some(8), ..any },
+        Parts { icmp_id: Some(7), ..of(Protocol::ICMP) },
+        Parts { icmp_code: Some(1), ..of(Protocol::ICMP) },
+        of(Protocol::ICMPV6),
+        Parts { icmp_type: Some(128), ..of(Protocol::ICMPV6) },
     ];
-    let icmpv6 = [any().protocol(Protocol::ICMPV6), any().protocol(Protocol::ICMPV6).icmp_kind(128)];
-    let mut filters =
-        vec![any(), any().src_port(1000), any().dst_port(443), any().protocol(Protocol::new(50)).dst(v6)];
-    filters.extend(icmp.into_iter().chain(icmpv6));
     for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol::GRE] {
-        let of = any().protocol(protocol);
-        let with_ports = [of.src_port(3), of.dst_port(80), of.src(v4).dst_port(80), of.src(v6).dst_port(80)];
-        filters.extend([of].into_iter().chain(with_ports));
+        let dst_port = Some(80);
+        all.extend([
+            of(protocol),
+            Parts { src_port: Some(3), ..of(protocol) },
+            Parts { dst_port, ..of(protocol) },
+            Parts { src: v4, dst_port, ..of(protocol) },
+            Parts { src: v6, dst_port, ..of(protocol) },
+        ]);
     }
     for address in [v4, v6] {
-        filters.extend([any().src(address), any().dst(address), any().src(address).dst(address)]);
+        all.extend([
+            Parts { src: address, ..any },
+            Parts { dst: address, ..any },
+            Parts { src: address, dst: address, ..any },
+        ]);
     }
-    filters
+    all
 }

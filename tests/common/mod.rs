@@ -1,11 +1,17 @@
 //! A network namespace for a test, and what tests do in it.
 #![allow(dead_code, unreachable_pub, reason = "each test program has this and uses a part")]
 
+#[cfg(feature = "nfct")]
+pub mod filter;
+pub mod listen;
 pub mod memory;
+pub mod mixed;
 pub mod own_socket;
+pub mod program;
 pub mod raw;
 pub mod rights;
 pub mod save;
+pub mod signals;
 pub mod table;
 pub mod tap;
 
@@ -13,12 +19,15 @@ use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
-use std::process::{Command, Output};
 use std::time::Duration;
 
+use netfilter_conntrack::handle::Flushed;
+use netfilter_conntrack::model::{Layer4, PerDirection, Protocol, SctpState};
 use netfilter_conntrack::{
-    Error, Flow, Handle, Layer4, Namespace, PerDirection, Protocol, Result, SctpState, TcpState, Tuple, Zone,
+    Error, Flow, Handle, Key, Namespace, Outcome, Result, Selector, Status, TcpState, Tuple, Zone,
 };
+
+pub use program::run;
 
 /// Moves the test's thread into a network namespace of its own; nothing outside is touched, and
 /// everything inside is gone when the thread ends.
@@ -55,11 +64,103 @@ pub fn skip(reason: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
 
-/// Begins a test in a namespace of its own with a handle there; ends it when there is none.
+/// Says that a test, or a part of one, is left out because this kernel lacks what it is about. That is no
+/// failure, whatever must not be left out.
+pub fn lacks(what: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: not of this kernel: {what}");
+}
+
+/// What became of each of many entries that were to be deleted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    pub deleted: Vec<Key>,
+    pub already_gone: Vec<Key>,
+    pub failed: Vec<(Key, Error)>,
+}
+
+impl Deleted {
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty()
+    }
+}
+
+/// Deletes many entries, and has each by what became of it; without the rights it stops at once. An
+/// `Outcome` has the same counts.
+pub fn delete_each<I>(handle: &mut Handle, items: I) -> Result<Deleted>
+where
+    I: IntoIterator,
+    I::Item: Into<Key> + Clone,
+{
+    let mut all = Deleted::default();
+    let mut outcome = Outcome::default();
+    for (item, result) in handle.delete_many(items) {
+        let key: Key = item.into();
+        outcome.extend([(key, result.clone())]);
+        match result {
+            Ok(()) => all.deleted.push(key),
+            Err(Error::NotFound(_)) => all.already_gone.push(key),
+            Err(error @ Error::PermissionDenied(_)) => return Err(error),
+            Err(error) => all.failed.push((key, error)),
+        }
+    }
+    let counts = [all.deleted.len(), all.already_gone.len(), all.failed.len()].map(|count| count as u64);
+    assert_eq!([outcome.done, outcome.already_gone, outcome.failed], counts);
+    let kept = &all.failed[..all.failed.len().min(16)];
+    assert_eq!((outcome.is_complete(), &outcome.failures[..]), (all.is_complete(), kept));
+    Ok(all)
+}
+
+/// Flushes what has this zone number in any direction; 0 is that of the entries without another.
+pub fn flush_zone(handle: &mut Handle, id: u16) -> Result<Flushed> {
+    handle.flush_matching(match id {
+        0 => Selector::zone(0),
+        _ => Selector::zone_in_any_direction(id),
+    })
+}
+
+/// Whether the kernel has zones.
+pub fn has_zones(handle: &mut Handle) -> bool {
+    match handle.dump().zone(1).entries() {
+        Ok(_) => true,
+        Err(Error::Unsupported(_)) => {
+            lacks("zones");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Whether this kernel refuses to change a fixed timeout, tried with an entry that is deleted again.
+pub fn fixes_timeouts(handle: &mut Handle) -> bool {
+    let fixed = flow(udp("9.9.9.9:9", "9.9.9.8:8"));
+    handle.create(&fixed.clone().status(Status::FIXED_TIMEOUT)).expect("created");
+    let changed = handle.update(&fixed);
+    handle.delete(&fixed).expect("deleted");
+    if changed.is_ok() {
+        lacks("timeouts that no request changes");
+    }
+    changed.is_err()
+}
+
+/// As [`require_kernel`], of a kernel with zones.
+#[macro_export]
+macro_rules! require_zones {
+    ($($program:literal),*) => {{
+        let mut handle = $crate::require_kernel!($($program),*);
+        if !$crate::common::has_zones(&mut handle) {
+            return;
+        }
+        handle
+    }};
+}
+
+/// Begins a test in a namespace of its own with a handle there; ends it when there is none, or when one of
+/// the named programs is missing: `require_kernel!("nft", "ip")`.
 #[macro_export]
 macro_rules! require_kernel {
-    () => {{
-        if !common::own_namespace() {
+    ($($program:literal),*) => {{
+        if !$crate::common::own_namespace() || !$crate::common::program::has(&[$($program),*]) {
             return;
         }
         netfilter_conntrack::Handle::open().expect("a handle")
@@ -72,6 +173,16 @@ pub fn sysctl(name: &str, value: &str) {
     fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
 }
 
+/// Makes flows that began before a listener came send no events, as is the default since Linux 5.19; before
+/// every flow sends events. Returns whether there is that setting.
+pub fn only_new_flows_send_events() -> bool {
+    let set = fs::write("/proc/sys/net/netfilter/nf_conntrack_events", "2").is_ok();
+    if !set {
+        lacks("every flow sends events");
+    }
+    set
+}
+
 /// Reads a number of connection tracking in this namespace.
 pub fn read_sysctl(name: &str) -> u64 {
     let path = format!("/proc/sys/net/netfilter/{name}");
@@ -79,18 +190,7 @@ pub fn read_sysctl(name: &str) -> u64 {
     text.trim().parse().unwrap_or_else(|error| panic!("{path}: {text}: {error}"))
 }
 
-/// Runs a program in this namespace; it must succeed.
-pub fn run(program: &str, args: &[&str]) -> Output {
-    let output = Command::new(program)
-        .args(args)
-        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-/// Loads nftables rules in this namespace.
+/// Loads nftables rules in this namespace. The test has to ask for `nft`.
 pub fn nft(rules: &str) {
     run("nft", &[rules]);
 }
@@ -111,16 +211,29 @@ pub fn udp(src: &str, dst: &str) -> Tuple {
     Tuple::udp(socket(src), socket(dst)).expect("a tuple")
 }
 
-/// A flow that can be created: with a timeout of five minutes.
+/// A flow that can be created: with a timeout of five minutes, and a TCP connection in state NONE.
 pub fn flow(tuple: Tuple) -> Flow {
-    Flow::new(tuple).timeout(Duration::from_secs(300))
+    let flow = Flow::new(tuple).timeout(Duration::from_secs(300));
+    if tuple.protocol() == Protocol::TCP { flow.tcp_state(TcpState::None) } else { flow }
 }
 
-/// The `number`th of many UDP flows.
+/// The `number`th of many UDP flows, for an hour: a slow machine takes minutes to make many.
 pub fn numbered(number: u32) -> Flow {
     let [a, b, c, d] = number.to_be_bytes();
     let src = SocketAddr::from(([10, 1 + a, b, c], 1024 + u16::from(d)));
-    flow(Tuple::udp(src, socket("10.0.0.1:53")).expect("a tuple"))
+    Flow::new(Tuple::udp(src, socket("10.0.0.1:53")).expect("a tuple")).timeout(Duration::from_secs(3600))
+}
+
+/// The tuple between these ends that this kernel keeps, of a protocol whose tracker it may lack: with
+/// ports (GRE: keys), or without.
+pub fn kept(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Tuple {
+    let keeps = Handle::open().and_then(|mut handle| handle.keeps_ports(protocol)).expect("an answer");
+    let tuple = match (keeps, protocol) {
+        (false, _) => Tuple::new(src.ip(), dst.ip(), Layer4::Other(protocol)),
+        (true, Protocol::GRE) => Tuple::gre(src.ip(), dst.ip(), src.port(), dst.port()),
+        (true, _) => Tuple::with_ports(protocol, src, dst),
+    };
+    tuple.expect("a tuple")
 }
 
 /// A flow of every kind that a kernel tracks, and of two that it knows nothing about, in IPv4 and
@@ -128,8 +241,7 @@ pub fn numbered(number: u32) -> Flow {
 pub fn every_kind() -> Vec<Flow> {
     let mut flows = Vec::new();
     for [a, b] in [["10.1.0.1", "10.1.0.2"], ["2001:db8::1", "2001:db8::2"]].map(|pair| pair.map(ip)) {
-        let ports =
-            |protocol| Tuple::with_ports(protocol, (a, 4000).into(), (b, 80).into()).expect("a tuple");
+        let ports = |protocol| kept(protocol, (a, 4000).into(), (b, 80).into());
         let other = |number| Tuple::new(a, b, Layer4::Other(Protocol::new(number))).expect("a tuple");
         let sctp =
             flow(ports(Protocol::SCTP)).sctp(SctpState::Established, PerDirection { original: 1, reply: 2 });
@@ -138,9 +250,10 @@ pub fn every_kind() -> Vec<Flow> {
         flows.push(flow(ports(Protocol::UDP)));
         flows.push(flow(ports(Protocol::UDPLITE)));
         flows.push(flow(Tuple::ping(a, b, 77).expect("a tuple")));
-        flows.push(flow(Tuple::gre(a, b, 5, 6).expect("a tuple")));
-        // IGMP, DCCP as kernels have it since 6.17, ESP, and a number for experiments.
-        flows.extend([2, 33, 50, 253].map(other).map(flow));
+        flows.push(flow(kept(Protocol::GRE, (a, 5).into(), (b, 6).into())));
+        flows.push(flow(ports(Protocol::DCCP)));
+        // IGMP, ESP, and a number for experiments.
+        flows.extend([2, 50, 253].map(other).map(flow));
     }
     flows
 }
@@ -182,12 +295,14 @@ pub fn steady(mut flow: Flow) -> Flow {
     flow
 }
 
-/// Whether the call found no entry.
+/// Whether there was no such entry, with the errno of that, also where it is noticed by the crate.
 pub fn not_found<T>(result: Result<T>) -> bool {
-    matches!(result, Err(Error::NotFound(_)))
+    result
+        .is_err_and(|error| matches!(error, Error::NotFound(_)) && error.raw_os_error() == Some(libc::ENOENT))
 }
 
-/// Sends datagrams between two sockets over loopback: `there` to the server, `back` from it.
+/// Sends datagrams between two sockets over loopback: `there` to the server, `back` from it. The test has to
+/// ask for `ip`.
 ///
 /// Returns the tuple of the flow.
 pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
@@ -205,10 +320,16 @@ pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
     Tuple::udp(ends[0], ends[1]).expect("a tuple")
 }
 
-/// Makes this namespace track connections, which it does while a rule needs it.
+/// Makes this namespace track connections, which it does while a rule needs it. The test has to ask for `nft`.
 pub fn track() {
     nft("add table inet tracking; add chain inet tracking in { type filter hook input priority 0; }; \
          add rule inet tracking in ct state new counter");
+}
+
+/// Makes room for labels in the flows after this: on every kernel a rule that sets one does, even in a
+/// chain that nothing runs.
+pub fn use_labels() {
+    nft("table inet labels { chain unused { ct label set 1; }; }");
 }
 
 /// The netlink address of a socket, which a new socket has another of.
@@ -235,15 +356,19 @@ pub fn create<'f>(handle: &mut Handle, flows: impl IntoIterator<Item = &'f Flow>
     }
 }
 
-/// Whether the running kernel is this release or a later one; where it is not, says what is left out.
-pub fn kernel_since(major: u32, minor: u32, what: &str) -> bool {
+/// The release of the running kernel: major and minor number.
+pub fn kernel() -> (u32, u32) {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
     let mut numbers =
         text.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
-    let running = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let known = running >= (major, minor);
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Whether the running kernel is this release or a later one; where it is not, says what is left out.
+pub fn kernel_since(major: u32, minor: u32, what: &str) -> bool {
+    let known = kernel() >= (major, minor);
     if !known {
-        skip(&format!("{what}: Linux {major}.{minor} brought it, this is {text}"));
+        lacks(&format!("{what}, which Linux {major}.{minor} brought"));
     }
     known
 }

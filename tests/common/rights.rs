@@ -54,3 +54,9 @@ pub fn without_namespaces<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
     })
 }
+
+/// Whether a caller without rights gets a second socket in the namespace of a handle: only kernels that
+/// say which namespace a socket is in show that it is the right one.
+pub fn has_second_socket() -> bool {
+    super::kernel_since(5, 14, "the namespace of a socket for those without rights")
+}

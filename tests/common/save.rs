@@ -1,5 +1,5 @@
 //! Saves of tables.
-#![cfg(feature = "json")]
+#![cfg(feature = "save")]
 
 use netfilter_conntrack::Handle;
 

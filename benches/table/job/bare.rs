@@ -98,12 +98,20 @@ fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// How long `receive` waits.
 fn set_timeout(fd: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
-    let time = libc::timeval { tv_sec: timeout.as_secs() as libc::time_t, tv_usec: 0 };
-    let len = size_of_val(&time) as libc::socklen_t;
-    // SAFETY: the pointer is to a live timeval and the length is its size; the call only reads it.
-    let result = unsafe {
-        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, (&raw const time).cast(), len)
-    };
+    let time = libc::timeval { tv_sec: timeout.as_secs().try_into().unwrap_or(i32::MAX.into()), tv_usec: 0 };
+    set_option(fd, libc::SO_RCVTIMEO, &time)
+}
+
+/// The size of the receive buffer, beyond the limit of users where the rights are there.
+pub(super) fn set_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set_option(fd, libc::SO_RCVBUFFORCE, &bytes).or_else(|_| set_option(fd, libc::SO_RCVBUF, &bytes))
+}
+
+fn set_option<T>(fd: BorrowedFd<'_>, option: libc::c_int, value: &T) -> io::Result<()> {
+    let (value, len) = (std::ptr::from_ref(value), size_of::<T>() as libc::socklen_t);
+    // SAFETY: the pointer is to a live value and the length is its size; the call only reads it.
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, value.cast(), len) };
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

@@ -5,14 +5,18 @@ use std::hint::black_box;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use netfilter_conntrack::{Event, Events, Groups, Handle};
+use netfilter_conntrack::events::Groups;
+use netfilter_conntrack::{Event, Events, Flow, Handle, Selector};
 
 use super::{Done, FLAG, Result, Watch, write};
+use crate::flows;
 
 /// The receive buffer to ask for; the same is in peer.c.
-const BUFFER: usize = 8 << 20;
+pub(super) const BUFFER: usize = 8 << 20;
 /// For how long nothing comes at the bare socket when the rest was lost; the same is in peer.c.
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
+/// A receive buffer that holds some dozens of events.
+const SMALL_BUFFER: usize = 64 << 10;
 
 /// Opens a stream, as every listener has it.
 pub(super) fn open() -> Result<Events> {
@@ -22,28 +26,54 @@ pub(super) fn open() -> Result<Events> {
 /// Listens with [`Events`].
 pub(super) fn events(flows: u32) -> Result<Done> {
     let mut events = open()?;
-    listen(flows, |expected| {
-        let (mut seen, mut lost) = (0, 0);
-        while seen + lost < expected {
-            match &events.next() {
-                Some(Ok(Event::Flow(event))) => {
-                    black_box(event);
-                    seen += 1;
-                }
-                Some(Ok(Event::Overrun { lost: Some(more) })) => lost += u64::from(*more),
-                // What does not come cannot be waited for.
-                Some(Ok(Event::Overrun { lost: None })) | None => break,
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error.clone().into()),
+    listen(flows, |expected| count(&mut events, expected))
+}
+
+/// Listens, through a small receive buffer, to the events of one flow in a hundred.
+///
+/// The entries are all events that were sent: the time is that for one of them.
+pub(super) fn events_matching(flows: u32) -> Result<Done> {
+    let mut events = Events::builder()
+        .groups(Groups::FLOWS)
+        .receive_buffer(SMALL_BUFFER)
+        .matching(Selector::any_zone().mark(flows::MARK))
+        .open()?;
+    let matching = 2 * u64::from((flows + flows::MARKS - flows::MARK) / flows::MARKS);
+    let mut lost = 0;
+    let mut done = listen_to("churn-marked", flows, |sent| {
+        lost = matching - count(&mut events, matching)?;
+        Ok(sent)
+    })?;
+    done.lost = lost;
+    Ok(done)
+}
+
+/// How many flow events come, of so many at most.
+fn count(events: &mut Events, expected: u64) -> Result<u64> {
+    let (mut seen, mut lost) = (0, 0);
+    while seen + lost < expected {
+        match &events.next() {
+            Some(Ok(Event::Flow(event))) => {
+                black_box(event);
+                seen += 1;
             }
+            Some(Ok(Event::Overrun { lost: Some(more) })) => lost += u64::from(*more),
+            // What does not come cannot be waited for.
+            Some(Ok(Event::Overrun { lost: None })) | None => break,
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error.clone().into()),
         }
-        Ok(seen)
-    })
+    }
+    Ok(seen)
 }
 
 /// Starts the writer, and has `count` count what comes of it.
 pub(super) fn listen(flows: u32, count: impl FnOnce(u64) -> Result<u64>) -> Result<Done> {
-    let mut writer = start_writer(flows)?;
+    listen_to("churn", flows, count)
+}
+
+fn listen_to(job: &str, flows: u32, count: impl FnOnce(u64) -> Result<u64>) -> Result<Done> {
+    let mut writer = start_writer(job, flows)?;
     let expected = 2 * u64::from(flows);
     let watch = Watch::start()?;
     let mut done = watch.stop(count(expected)?)?;
@@ -55,13 +85,22 @@ pub(super) fn listen(flows: u32, count: impl FnOnce(u64) -> Result<u64>) -> Resu
 }
 
 /// A process that creates flows and deletes them, in the namespace of this one.
-fn start_writer(flows: u32) -> Result<Child> {
+fn start_writer(job: &str, flows: u32) -> Result<Child> {
     let mut writer = Command::new(env::current_exe()?);
-    Ok(writer.args([FLAG, "churn", &flows.to_string()]).stdout(Stdio::null()).spawn()?)
+    Ok(writer.args([FLAG, job, &flows.to_string()]).stdout(Stdio::null()).spawn()?)
 }
 
 /// Creates flows and deletes them, as fast as that can be done.
 pub(super) fn churn(flows: u32) -> Result<Done> {
+    write((0..flows).map(flows::numbered))
+}
+
+/// The same, with marks that one flow in a hundred shares.
+pub(super) fn churn_marked(flows: u32) -> Result<Done> {
+    write((0..flows).map(|number| flows::numbered(number).mark(number % flows::MARKS + 1)))
+}
+
+fn write(flows: impl Iterator<Item = Flow>) -> Result<Done> {
     let mut handle = Handle::open()?;
     let watch = Watch::start()?;
     let keys = write::create_for_keys(&mut handle, flows)?;

@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 
-use netfilter_conntrack::{Direction, Table, Tuple};
+use netfilter_conntrack::model::Direction;
+use netfilter_conntrack::{Mirror, Tuple};
 
 use super::{Done, Result, Watch};
 use crate::shuffle::Shuffler;
@@ -10,22 +11,29 @@ use crate::shuffle::Shuffler;
 /// Opens a mirror of the common table: reads it and files every entry.
 pub(super) fn open() -> Result<Done> {
     let watch = Watch::start()?;
-    let table = Table::open()?;
-    watch.stop(table.len() as u64)
+    let mirror = Mirror::open()?;
+    watch.stop(mirror.len() as u64)
 }
 
-/// Looks up every entry of a mirror, in an order in which no lookup helps the next.
-pub(super) fn look_up() -> Result<Done> {
-    let table = Table::open()?;
-    let mut keys: Vec<(Tuple, u16)> =
-        table.iter().map(|entry| (entry.original, entry.zone.in_direction(Direction::Original))).collect();
+/// Looks up every entry of a mirror by its tuple of a direction, in an order in which no lookup helps the next.
+pub(super) fn look_up(by: Direction) -> Result<Done> {
+    let mirror = Mirror::open()?;
+    let key = |original, reply| match by {
+        Direction::Original => original,
+        Direction::Reply => reply,
+    };
+    let keys =
+        mirror.iter().map(|entry| (key(entry.original(), entry.reply()), entry.zone().in_direction(by)));
+    let mut keys: Vec<(Tuple, u16)> = keys.collect();
     Shuffler::default().shuffle(&mut keys);
     let watch = Watch::start()?;
     let found = keys.iter().filter(|(tuple, zone)| {
+        let entry = match by {
+            Direction::Original => mirror.get_by_original(tuple, *zone),
+            Direction::Reply => mirror.get_by_reply(tuple, *zone),
+        };
         // As much of the entry as a program would look at.
-        table
-            .by_original(tuple, *zone)
-            .is_some_and(|entry| black_box(entry.reply).protocol() == tuple.protocol())
+        entry.is_some_and(|entry| black_box(entry.reply()).protocol() == tuple.protocol())
     });
     let found = found.count();
     watch.stop(found as u64)

@@ -3,11 +3,13 @@
 mod bare;
 mod event;
 mod mirror;
+mod nfct;
 mod read;
 mod watch;
 mod write;
 
 use netfilter_conntrack::Handle;
+use netfilter_conntrack::model::Direction;
 
 use self::watch::{Done, Watch};
 use super::{Result, flows};
@@ -25,6 +27,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         "idle" => read::idle()?,
         "receive" => bare::dump(zone()?)?,
         "dump" => read::dump(zone()?)?,
+        "list" => read::list()?,
         "create" => write::create(count()?)?,
         "create-many" => write::create_many(count()?)?,
         "delete-many" => write::delete_many(count()?)?,
@@ -32,10 +35,17 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         "empty-zone" => write::empty_zone()?,
         "flush-zone" => write::flush_zone(count()?)?,
         "mirror" => mirror::open()?,
-        "look-up" => mirror::look_up()?,
+        "look-up" => mirror::look_up(Direction::Original)?,
+        "look-up-reply" => mirror::look_up(Direction::Reply)?,
+        "nfct-dump" => nfct::dump()?,
+        "nfct-create" => nfct::create(count()?)?,
+        "nfct-delete" => nfct::delete(count()?)?,
+        "nfct-events" => nfct::events(count()?)?,
         "receive-events" => bare::events(count()?)?,
         "events" => event::events(count()?)?,
+        "events-matching" => event::events_matching(count()?)?,
         "churn" => event::churn(count()?)?,
+        "churn-marked" => event::churn_marked(count()?)?,
         "fill" => fill(count()?, 0..count()?)?,
         "refill-zone" => {
             write::check_zone_is_empty()?;

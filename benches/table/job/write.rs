@@ -3,8 +3,9 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use netfilter_conntrack::handle::Flushed;
 use netfilter_conntrack::preflight::Feature;
-use netfilter_conntrack::{Handle, Key};
+use netfilter_conntrack::{Flow, Handle, Key, Selector};
 
 use super::{Done, Result, Watch};
 use crate::flows::{self, numbered};
@@ -33,14 +34,14 @@ pub(super) fn create_many(count: u32) -> Result<Done> {
 
 pub(super) fn delete_many(count: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
-    let keys = create_for_keys(&mut handle, count)?;
+    let keys = create_for_keys(&mut handle, (0..count).map(numbered))?;
     let watch = Watch::start()?;
     watch.stop(delete(&mut handle, keys)?)
 }
 
 /// Creates flows and reads their keys, ids included.
-pub(super) fn create_for_keys(handle: &mut Handle, count: u32) -> Result<Vec<Key>> {
-    for (_, verdict) in handle.create_many((0..count).map(numbered)) {
+pub(super) fn create_for_keys(handle: &mut Handle, flows: impl Iterator<Item = Flow>) -> Result<Vec<Key>> {
+    for (_, verdict) in handle.create_many(flows) {
         verdict?;
     }
     let flows = handle.dump().entries()?;
@@ -75,7 +76,7 @@ pub(super) fn delete_matching(entries: u32) -> Result<Done> {
 pub(super) fn empty_zone() -> Result<Done> {
     let mut handle = Handle::open()?;
     let watch = Watch::start()?;
-    let outcome = handle.empty_zone(flows::LARGE_ZONE)?;
+    let outcome = handle.delete_matching(Selector::zone(flows::LARGE_ZONE)).run()?;
     let done = watch.stop(outcome.done)?;
     match outcome.is_complete() {
         true => Ok(done),
@@ -96,7 +97,10 @@ pub(super) fn flush_zone(entries: u32) -> Result<Done> {
     }
     sleep(TIDYING);
     let watch = Watch::start()?;
-    handle.flush_zone(flows::LARGE_ZONE)?;
+    let how = handle.flush_matching(Selector::zone_in_any_direction(flows::LARGE_ZONE))?;
+    if how != Flushed::ByKernel {
+        return Err(format!("not flushed by the kernel but {how}").into());
+    }
     watch.stop(flows::in_zone(flows::LARGE_ZONE, entries).count() as u64)
 }
 

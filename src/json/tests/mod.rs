@@ -1,4 +1,4 @@
-//! What is written is read back as it was.
+//! Every value is read back as it was written.
 
 mod page;
 mod strict;
@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
 
+use crate::model::flow::FlowExtraParts;
 use crate::select::random::Chance;
-use crate::*;
+use crate::{events::*, handle::*, model::*};
 
 /// Writes, reads and compares: as text, and as a tree of values.
 fn returns<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) -> Value {
@@ -28,7 +29,7 @@ fn tcp_tuple() -> Tuple {
     Tuple::tcp("10.0.0.1:5000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()).unwrap()
 }
 
-/// A flow with everything in it, whether it goes together or not.
+/// A flow with every field set, consistent or not.
 fn full_flow() -> Flow {
     let each = |part| PerDirection { original: part, reply: part };
     let peer = TcpPeer {
@@ -83,7 +84,7 @@ fn full_expectation() -> Expectation {
     .function("nat-follow-master")
 }
 
-/// A count of everything that is counted by, of zones of one number in all directions.
+/// A count for every criterion, of zones of one number in all directions.
 fn full_counts() -> Counts {
     let zones = [Zone::new(7), Zone::reply_only(7), Zone::original_only(7), Zone::DEFAULT];
     Counts {
@@ -158,7 +159,7 @@ fn every_number_of_a_protocol_a_state_and_a_role_comes_back() {
 fn tuples_that_only_a_kernel_can_make_come_back() {
     let (a, b) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
     let (c, d) = ("::1".parse().unwrap(), "::2".parse().unwrap());
-    let icmp = Icmp { kind: 42, code: 1, id: 7 };
+    let icmp = Icmp { icmp_type: 42, code: 1, id: 7 };
     for layer4 in [
         Layer4::Other(Protocol::SCTP),
         Layer4::Other(Protocol::UDPLITE),
@@ -203,6 +204,7 @@ fn flows_and_events_by_chance_come_back() {
     returns(&Event::Expectation(event));
     returns(&Event::Overrun { lost: Some(9) });
     returns(&Event::Overrun { lost: None });
+    returns(&Event::Woken);
 }
 
 #[test]

@@ -1,19 +1,40 @@
-//! The page that documents the format and the code say the same.
+//! The page that documents the format agrees with the code.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
 
 use super::{full_counts, full_expectation, full_flow, returns, tcp_tuple};
-use crate::json::ErrorReport;
-use crate::preflight::{Capability, Decider, Feature, KernelRelease, Preflight, State};
-use crate::*;
+use crate::json::{ErrorReport, OutcomeReport};
+use crate::preflight::{Capability, Cause, Feature, KernelRelease, Preflight, State};
+use crate::{error::*, events::*, handle::*, model::*};
 
 const PAGE: &str = include_str!("../../../docs/json.md");
 
 fn statistics() -> [Value; 3] {
-    let cpu = CpuStatistics { cpu: 1, found: 2, other: vec![(90, u32::MAX)], ..CpuStatistics::default() };
-    let expectations = CpuExpectationStatistics { new: 1, other: vec![(91, 7)], ..Default::default() };
+    let cpu = CpuStatistics {
+        cpu: 1,
+        found: Some(2),
+        invalid: Some(0),
+        insert: Some(3),
+        insert_failed: Some(4),
+        drop: Some(5),
+        early_drop: Some(6),
+        error: Some(7),
+        search_restart: Some(8),
+        clash_resolve: Some(9),
+        chain_too_long: Some(u32::MAX),
+        other: vec![(90, u32::MAX)],
+    };
+    let expectations = CpuExpectationStatistics {
+        cpu: 1,
+        new: Some(1),
+        create: Some(0),
+        delete: Some(2),
+        other: vec![(91, 7)],
+    };
+    // Absent is not zero.
+    assert_eq!(returns(&CpuStatistics::default()), json!({"cpu": 0}));
     [
         returns(&Usage { entries: 3, limit: Some(u32::MAX), other: vec![(9, 1)] }),
         returns(&cpu),
@@ -21,7 +42,7 @@ fn statistics() -> [Value; 3] {
     ]
 }
 
-/// Examples of the page are what is read and written, to the byte: the page is the contract.
+/// The examples of the page are read and written to the byte: the page is the contract.
 #[test]
 fn the_examples_of_the_page_are_written_as_they_stand_there() {
     let mut lines = 0;
@@ -55,7 +76,7 @@ fn accounting() -> Capability {
     Capability {
         feature: Feature::Accounting,
         state: State::Missing,
-        decided_by: Decider::Sysctl { name: "net.netfilter.nf_conntrack_acct", value: 0 },
+        decided_by: Cause::Sysctl { name: "net.netfilter.nf_conntrack_acct", value: 0 },
     }
 }
 
@@ -92,7 +113,10 @@ fn the_page_has_every_field_that_is_written_and_no_other() {
     check("SYNPROXY", keys(&flow["synproxy"]));
     check("NAT target", keys(&flow["source_nat"]));
     let gre = returns(&Layer4::Gre { src_key: 1, dst_key: 2 });
-    check("Tuple", &(&keys(&flow["original"]) | &keys(&flow["master"])) | &keys(&gre));
+    let mapped = r#"{"src":"::ffff:1.2.3.4","dst":"::ffff:1.2.3.5","protocol":"50","family":"ipv6"}"#;
+    let mapped = returns(&from_str::<Tuple>(mapped).expect("a tuple"));
+    let tuples = [&flow["original"], &flow["master"], &gre, &mapped];
+    check("Tuple", tuples.into_iter().flat_map(keys).collect());
     let expectation = returns(&full_expectation());
     check("Expectation", keys(&expectation));
     check("Mask", keys(&expectation["mask"]));
@@ -109,14 +133,13 @@ fn the_page_has_every_field_that_is_written_and_no_other() {
     check("Usage", keys(&usage));
     check("CPU statistics", keys(&cpu));
     check("CPU statistics of expectations", keys(&expectations));
-    let error = Error::NotFound(Failure::new(Operation::Delete, Object::Flow(key)).with_errno(libc::ENOENT));
+    let error = Error::NotFound(Failure::new(Operation::Delete, Subject::Flow(key)).with_errno(libc::ENOENT));
     let report = ErrorReport::from(&error);
     assert_eq!(to_value(&error).expect("fields"), returns(&report));
     check("Error", keys(&returns(&report)));
-    let failed = vec![(key, report.clone())];
-    check("Outcome", keys(&returns(&Outcome { failed: failed.clone(), ..Outcome::default() })));
-    let sweep = SweepOutcome { failures: failed, error: Some(report), ..SweepOutcome::default() };
-    check("Sweep", keys(&returns(&sweep)));
+    let failures = vec![(key, report.clone())];
+    let outcome = OutcomeReport { failures, error: Some(report), ..OutcomeReport::default() };
+    check("Outcome", keys(&returns(&outcome)));
     check("Counts", keys(&returns(&full_counts())));
 }
 
@@ -132,25 +155,25 @@ fn the_page_has_every_field_of_a_preflight_and_every_word() {
         assert_eq!(returns(feature), json!(in_small_letters(&format!("{feature:?}"))));
     }
     let [running, since] = [(6, 18), (6, 0)].map(|(major, minor)| KernelRelease::new(major, minor));
-    let deciders = [
+    let causes = [
         accounting().decided_by,
-        Decider::Trial,
-        Decider::Answer,
-        Decider::Kernel { since, running },
-        Decider::Removed { in_release: since, running },
-        Decider::Build { option: "CONFIG_NF_CONNTRACK_ZONES" },
-        Decider::Module { name: "nf_nat", loaded: false },
-        Decider::Usage { entries: 1, limit: u32::MAX },
-        Decider::Library { since: "1.0.9", known: true },
-        Decider::Refused { reason: "no".into() },
-        Decider::Undecided { reason: "who knows".into() },
+        Cause::Trial,
+        Cause::Answer,
+        Cause::Kernel { since, running },
+        Cause::Removed { in_release: since, running },
+        Cause::Build { option: "CONFIG_NF_CONNTRACK_ZONES" },
+        Cause::Module { name: "nf_nat", loaded: false },
+        Cause::Usage { entries: 1, limit: u32::MAX },
+        Cause::Library { since: "1.0.9", known: true },
+        Cause::Crate { feature: "nfct" },
+        Cause::Refused { reason: "no".into() },
+        Cause::Undecided { reason: "who knows".into() },
     ];
-    let written = deciders.map(|decider| to_value(decider).expect("fields"));
-    assert_eq!(documented("Decider"), written.iter().flat_map(keys).collect());
+    let written = causes.map(|cause| to_value(cause).expect("fields"));
+    assert_eq!(documented("Cause"), written.iter().flat_map(keys).collect());
     let row = |field| PAGE.lines().find(|line| line.starts_with(&format!("| `{field}` "))).expect("a row");
     let words = |row: &str| row.split('`').skip(3).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    let by: Vec<_> =
-        written.iter().map(|decider| decider["by"].as_str().expect("a word").to_owned()).collect();
+    let by: Vec<_> = written.iter().map(|cause| cause["by"].as_str().expect("a word").to_owned()).collect();
     assert_eq!(words(row("by")), by);
     assert_eq!(written[3], json!({"by": "kernel", "since": "6.0", "running": "6.18"}));
     for state in [State::Available, State::Limited, State::Missing, State::Unknown] {
@@ -169,19 +192,22 @@ fn in_small_letters(variant: &str) -> String {
 #[test]
 fn reports_say_what_failed_and_why() {
     let key = tcp_tuple().in_zone(10);
-    let error = Error::NotFound(Failure::new(Operation::Delete, Object::Flow(key)).with_errno(libc::ENOENT));
-    let outcome = Outcome { deleted: vec![key], failed: vec![(key, error.clone())], ..Outcome::default() };
+    let gone = Error::NotFound(Failure::new(Operation::Delete, Subject::Flow(key)).with_errno(libc::ENOENT));
+    let error = Error::Busy(Failure::new(Operation::Delete, Subject::Flow(key)).with_errno(libc::EBUSY));
+    let results = [Ok(()), Err(gone), Err(error.clone())];
+    let outcome: Outcome = results.into_iter().map(|result| (key, result)).collect();
     let tuple = json!({"src":"10.0.0.1","dst":"10.0.0.2","protocol":"tcp","src_port":5000,"dst_port":80});
     let message = "cannot delete tcp 10.0.0.1:5000 -> 10.0.0.2:80 in zone 10 \
-                   (No such file or directory, os error 2): no such entry";
+                   (Device or resource busy, os error 16): that part of the entry cannot be changed";
     let expected = json!({
-        "deleted": [{"tuple": tuple, "zone": 10}], "already_gone": [],
-        "failed": [{"key": {"tuple": tuple, "zone": 10},
-                    "error": {"error": "not_found", "message": message, "errno": 2}}]});
+        "done": 1, "already_gone": 1, "failed": 1,
+        "failures": [{"key": {"tuple": tuple, "zone": 10},
+                      "error": {"error": "busy", "message": message, "errno": 16}}],
+        "left": 0, "malformed": 0, "out_of_time": false});
     let written = to_value(&outcome).expect("fields");
     assert_eq!(written, expected);
-    let read: Outcome<ErrorReport> = from_value(written).expect("an outcome");
-    assert_eq!(read.deleted, outcome.deleted);
-    assert_eq!((read.failed[0].0, read.failed[0].1.to_string()), (key, error.to_string()));
+    let read: OutcomeReport = from_value(written).expect("an outcome");
+    assert_eq!(read, OutcomeReport::from(&outcome));
+    assert_eq!((read.failures[0].0, read.failures[0].1.to_string()), (key, error.to_string()));
     assert!(!read.is_complete());
 }

@@ -1,13 +1,13 @@
-//! What is no flow, event or part of one is refused, and says why.
+//! Anything but a flow, event or part of one is refused with a reason.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_slice, from_str, from_value, json, to_string, to_value};
 
 use super::{full_counts, full_expectation, full_flow, tcp_tuple};
-use crate::json::ErrorReport;
+use crate::json::{ErrorReport, OutcomeReport};
 use crate::select::random::Chance;
-use crate::*;
+use crate::{error::*, events::*, handle::*, model::*};
 
 /// The text of a flow with one of its fields replaced, or added.
 fn with(field: &str, value: Value) -> String {
@@ -84,7 +84,7 @@ fn nothing_that_is_read_takes_fields_that_it_does_not_know() {
     refuses(&tcp_tuple());
     refuses(&tcp_tuple().layer4());
     refuses(&Ports { src: 1, dst: 2 });
-    refuses(&Icmp { kind: 8, code: 0, id: 1 });
+    refuses(&Icmp { icmp_type: 8, code: 0, id: 1 });
     refuses(&Zone::new(1));
     refuses(&Key::from(tcp_tuple()));
     refuses(&ExpectationKey::from(tcp_tuple()));
@@ -107,9 +107,8 @@ fn nothing_that_is_read_takes_fields_that_it_does_not_know() {
     refuses(&CpuStatistics::default());
     refuses(&CpuExpectationStatistics::default());
     refuses(&Counts::default());
-    refuses(&Outcome::<ErrorReport>::default());
-    refuses(&SweepOutcome::<ErrorReport>::default());
-    let failure = Failure::new(Operation::Get, Object::Statistics);
+    refuses(&OutcomeReport::default());
+    let failure = Failure::new(Operation::Get, Subject::Statistics);
     refuses(&ErrorReport::from(&Error::Refused(failure)));
 }
 
@@ -179,7 +178,7 @@ fn damaged(chance: &mut Chance, text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Whatever comes in, there is an error, or something that is written and read again as it is.
+/// Any input ends in an error, or in a value that is written and read back unchanged.
 #[test]
 fn damaged_text_is_refused_or_something_that_comes_back() {
     fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> bool {
@@ -212,7 +211,7 @@ fn places(value: &Value, above: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What another program puts in where it has nothing.
+/// Values that another program may write for a missing one.
 #[test]
 fn null_is_as_good_as_nothing() {
     fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {

@@ -1,0 +1,70 @@
+//! The build script's reading of bindings: the layout of the text does not matter, and what cannot be
+//! read is named.
+
+#[path = "../build/items.rs"]
+#[allow(unreachable_pub, dead_code)]
+mod items;
+
+use items::Bindings;
+
+/// Bindings as bindgen writes them without a formatter, cut down.
+const ON_ONE_LINE: &str = r#"pub use libc :: nlmsghdr ; # [repr (C)] # [derive (Debug)] pub struct nfct_handle { _unused : [u8 ; 0] , } # [doc = " a; b} pub fn not_this("] pub const NFCT_CB_STOP : _bindgen_ty_12 = 0 ; pub const NFCT_CB_FAILURE : _bindgen_ty_12 = - 1 ; pub type _bindgen_ty_12 = :: core :: ffi :: c_int ; pub const NFCT_FILTER_DUMP_ZONE : nfct_filter_dump_attr = 3 ; const _ : () = { ["Size"] [0usize - 0usize] ; } ; unsafe extern "C" { # [doc = " opens"] pub fn nfct_open (arg1 : u8 , arg2 : :: core :: ffi :: c_uint) -> * mut nfct_handle ; pub fn nfct_register (cb : Option < unsafe extern "C" fn (data : * mut u8) -> u8 > ,) ; }"#;
+
+const LAID_OUT: &str = r#"pub use libc::nlmsghdr;
+#[repr(C)]
+#[derive(Debug)]
+pub struct nfct_handle {
+    _unused: [u8; 0],
+}
+#[doc = " a; b} pub fn not_this("]
+pub const NFCT_CB_STOP: ::core::ffi::c_int = 0;
+pub const NFCT_CB_FAILURE: ::core::ffi::c_int = - 1;
+pub const NFCT_FILTER_DUMP_ZONE: nfct_filter_dump_attr = 3;
+const _: () = {
+    ["Size"][0usize - 0usize];
+};
+unsafe extern "C" {
+    #[doc = " opens"]
+    pub fn nfct_open(arg1: u8, arg2: ::core::ffi::c_uint) -> *mut nfct_handle;
+    pub fn nfct_register(cb: Option<unsafe extern "C" fn(data: *mut u8) -> u8>,);
+}
+"#;
+
+fn read(source: &str) -> Bindings {
+    Bindings::read(source).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_layout_of_the_text_takes_no_part() {
+    // As it is written, with each space a line, and as it was laid out.
+    let on_lines = ON_ONE_LINE.replace(" ; ", "\n;\n").replace(" { ", "\n{\n\n").replace(" : ", "\n:\n");
+    for source in [ON_ONE_LINE, &on_lines, LAID_OUT] {
+        let bindings = read(source);
+        assert_eq!(bindings.text.replace("\\n", " "), LAID_OUT, "{source}");
+        assert_eq!(bindings.functions, ["nfct_open", "nfct_register"]);
+        let constants: Vec<_> = bindings.constants.iter().map(String::as_str).collect();
+        assert_eq!(constants, ["NFCT_CB_FAILURE", "NFCT_CB_STOP", "NFCT_FILTER_DUMP_ZONE", "_"]);
+    }
+}
+
+/// The file for docs.rs is what the build script makes, so nothing formats it.
+#[test]
+fn the_committed_bindings_are_laid_out() {
+    let committed = include_str!("../docs_rs.rs");
+    assert_eq!(read(committed).text, committed);
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    for (source, words) in [
+        ("pub const X : _bindgen_ty_3 = 1 ;", "_bindgen_ty_3 stands for an anonymous C type"),
+        ("pub fn f (x : * const _bindgen_ty_4) ;", "pub fn f (x : * const _bindgen_ty_4)"),
+        ("pub type _bindgen_ty_5 = [u8 ; 4] ;", "not an alias of an integer type: pub type _bindgen_ty_5"),
+        ("pub type _bindgen_ty_6", "not an alias of an integer type: pub type _bindgen_ty_6"),
+        ("pub const X : u8 = (1 ;", "not Rust source text"),
+        ("pub const X : &str = \"", "not Rust source text"),
+    ] {
+        let error = Bindings::read(source).err().unwrap_or_else(|| panic!("{source} was read"));
+        assert!(error.contains(words), "{error}");
+    }
+}

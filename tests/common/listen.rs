@@ -1,0 +1,121 @@
+//! Listening, for tests.
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::{port, raw};
+use netfilter_conntrack::events::{EntryEvent, EventKind};
+use netfilter_conntrack::{Event, Events, Flow};
+
+/// How long to wait for an event that must come.
+pub fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+/// The next item, which must come soon.
+pub fn next(events: &mut Events) -> Event {
+    events.next_deadline(soon()).expect("an event").expect("a good event")
+}
+
+/// The next item, which must be of a flow.
+pub fn next_flow(events: &mut Events) -> EntryEvent<Flow> {
+    match next(events) {
+        Event::Flow(change) => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All items that are queued.
+pub fn queued(events: &mut Events) -> Vec<Event> {
+    std::iter::from_fn(|| events.try_next()).map(|event| event.expect("a good event")).collect()
+}
+
+/// What happened to which flow, of all events that are queued.
+pub fn changes(events: &mut Events) -> Vec<(EventKind, String)> {
+    let change = |event| match event {
+        Event::Flow(change) => (change.kind, change.entry.key().to_string()),
+        other => panic!("{other:?}"),
+    };
+    queued(events).into_iter().map(change).collect()
+}
+
+/// Whether so many events find room in the receive buffer. Without rights in the initial user namespace
+/// it may be smaller than was asked for: then the test, or a part of it, is left out.
+pub fn has_room(events: &Events, count: u32) -> bool {
+    let room = events.receive_buffer().expect("a size") / 2048;
+    let enough = room >= count as usize;
+    if !enough {
+        super::skip(&format!("the receive buffer takes {room} events instead of {count}"));
+    }
+    enough
+}
+
+/// Whether there is something to read, within a time in milliseconds.
+pub fn readable(events: &impl AsFd, millis: i32) -> bool {
+    let mut poll = libc::pollfd { fd: events.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one live pollfd.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, millis) };
+    assert!(ready >= 0, "{}", std::io::Error::last_os_error());
+    poll.revents & libc::POLLIN != 0
+}
+
+/// An epoll set with a stream in it, which tells of each change once.
+pub struct Epoll(OwnedFd);
+
+impl Epoll {
+    pub fn of(events: &Events) -> Self {
+        // SAFETY: epoll_create1(2) takes no pointers.
+        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+        // SAFETY: both descriptors are open, and the event is live.
+        let added =
+            unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, events.as_fd().as_raw_fd(), &raw mut event) };
+        assert_eq!(added, 0, "{}", std::io::Error::last_os_error());
+        // SAFETY: the descriptor is open and owned by nobody else.
+        Self(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// Whether a change is told within a time in milliseconds.
+    pub fn is_told(&self, millis: i32) -> bool {
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: one live event, and the count says one.
+        let told = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, millis) };
+        assert!(told >= 0, "{}", std::io::Error::last_os_error());
+        told == 1
+    }
+}
+
+/// A message that says what the kernel says when a flow was destroyed.
+pub fn forged_event() -> Vec<u8> {
+    let mut message = vec![0; 20];
+    message[..4].copy_from_slice(&20u32.to_ne_bytes());
+    message[4..6].copy_from_slice(&0x102u16.to_ne_bytes());
+    message[16] = 2;
+    message
+}
+
+/// Sends bytes from a netlink socket of our own to that of the stream.
+pub fn send_to(events: &Events, bytes: &[u8]) {
+    raw::send(raw::open().as_fd(), port(events), bytes).expect("sent");
+}
+
+/// Takes all capabilities from the test's thread, for good.
+pub fn drop_rights() {
+    /// `_LINUX_CAPABILITY_VERSION_3`, and 0 for the calling thread.
+    const HEADER: [u32; 2] = [0x2008_0522, 0];
+    /// Effective, permitted and inheritable, twice 32 bits each.
+    const NONE: [u32; 6] = [0; 6];
+    // SAFETY: both pointers are to as much as version 3 of the structures has; only the calling thread
+    // changes.
+    let result = unsafe { libc::syscall(libc::SYS_capset, HEADER.as_ptr(), NONE.as_ptr()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// The number of a flow made by `numbered`.
+pub fn number_of(flow: &Flow) -> u32 {
+    let std::net::IpAddr::V4(src) = flow.original.src() else { panic!("{flow:?}") };
+    let [_, a, b, c] = src.octets();
+    let port = flow.original.ports().expect("ports").src;
+    u32::from_be_bytes([a - 1, b, c, (port - 1024) as u8])
+}

@@ -1,0 +1,291 @@
+//! The ways in which a command line and a call are compared.
+
+use std::error::Error;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+use std::{env, fs, process};
+
+use super::common::{self, steady};
+use super::sample;
+use netfilter_conntrack::nfct::LabelMap;
+use netfilter_conntrack::{Expectation, Flow, Handle, Result, Selector};
+
+pub(crate) type Fallible<T> = std::result::Result<T, Box<dyn Error>>;
+/// A counter by its name in `conntrack -S`.
+pub(crate) type Counter<T> = (&'static str, fn(&T) -> Option<u32>);
+pub(crate) type Difference = std::result::Result<(), String>;
+
+const NAMES: &str = "3 web\n4 mail\n";
+
+/// Runs a command line: its words are separated by spaces. The names of labels come from a
+/// `connlabel.conf` that only this process sees.
+pub(crate) fn command(line: &str) -> Command {
+    let script = "mount -t tmpfs none /etc && mkdir /etc/xtables && \
+                  printf %s \"$NAMES\" > /etc/xtables/connlabel.conf && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).args(line.split_whitespace());
+    command.env("NAMES", NAMES).env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+}
+
+/// The names that [`command`] gives labels.
+pub(crate) fn label_names() -> LabelMap {
+    let path = env::temp_dir().join(format!("nfct-names-{}-{:?}", process::id(), thread::current().id()));
+    fs::write(&path, NAMES).expect("a file");
+    let names = LabelMap::open(&path).expect("names");
+    fs::remove_file(&path).expect("removed");
+    names
+}
+
+fn run(line: &str) -> std::result::Result<Vec<String>, String> {
+    let output = command(line).output().map_err(|error| error.to_string())?;
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    match output.status.success() {
+        true => Ok(lines(&out)),
+        false => Err(format!("conntrack(8) failed: {out}{err}")),
+    }
+}
+
+/// The lines that are about entries, sorted: an XML document also has a head and a root. The reference
+/// count differs where a lookup holds a reference.
+pub(crate) fn lines(text: &str) -> Vec<String> {
+    let is_entry = |line: &&str| !line.is_empty() && (!line.starts_with('<') || line.starts_with("<flow"));
+    let steady = |line: &str| {
+        // Of events newer releases also print the program that caused them.
+        let line = line.split(" [USERSPACE]").next().unwrap_or(line);
+        let words = line.split(' ').filter(|word| !word.starts_with("use="));
+        words.collect::<Vec<_>>().join(" ").trim_end().to_owned()
+    };
+    let mut lines: Vec<_> = text.lines().filter(is_entry).map(steady).collect();
+    lines.sort();
+    lines
+}
+
+fn compare<T: PartialEq + std::fmt::Debug>(theirs: &T, ours: &T) -> Difference {
+    match theirs == ours {
+        true => Ok(()),
+        false => Err(format!("conntrack(8): {theirs:#?}\nthe call: {ours:#?}")),
+    }
+}
+
+/// As [`compare`], of lines: only those that differ are reported.
+pub(crate) fn compare_lines(theirs: &[String], ours: &[String]) -> Difference {
+    let only_in = |one: &[String], other: &[String]| {
+        let mut other = other.to_vec();
+        let found = |line: &&String| match other.iter().position(|in_other| in_other == *line) {
+            Some(at) => {
+                other.swap_remove(at);
+                false
+            }
+            None => true,
+        };
+        one.iter().filter(found).cloned().collect::<Vec<_>>()
+    };
+    compare(&only_in(theirs, ours), &only_in(ours, theirs))
+}
+
+/// The same lines are printed. A second may pass in between, which the timeouts show: then again.
+fn same_lines(line: &str, mut ours: impl FnMut() -> Fallible<Vec<String>>) -> Difference {
+    let mut result = Ok(());
+    for _ in 0..5 {
+        let printed = ours().map_err(|error| error.to_string())?.join("\n");
+        result = compare_lines(&run(line)?, &lines(&printed));
+        if result.is_ok() {
+            return match printed.is_empty() {
+                true => Err("nothing was printed".to_owned()),
+                false => Ok(()),
+            };
+        }
+    }
+    result
+}
+
+/// A listing of some entries: as many lines, with the same text.
+pub(crate) fn lists<F, E>(line: &str, handle: &mut Handle, some: bool, call: F) -> Difference
+where
+    F: Fn(&mut Handle) -> Fallible<Vec<E>>,
+    E: AsRef<Flow>,
+{
+    sample::fill(handle);
+    let found = call(handle).map_err(|error| error.to_string())?;
+    if some && found.len() == sample::flows().len() {
+        return Err("every entry matches".to_owned());
+    }
+    // A filter by labels also prints them.
+    let names = label_names();
+    let plain = |flow: &Flow| match line.contains(" -l ") {
+        true => flow.text().labels(&|bit| names.name(bit)).to_string(),
+        false => flow.text().to_string(),
+    };
+    same_lines(line, || Ok(call(handle)?.iter().map(|entry| plain(entry.as_ref())).collect()))
+}
+
+/// The options of a listing and a selector match the same entries, and so do those of a deletion.
+pub(crate) fn selects(
+    line: &str,
+    handle: &mut Handle,
+    selector: impl Fn() -> Fallible<Selector>,
+) -> Difference {
+    let listed = |handle: &mut Handle| -> Fallible<Vec<Listed>> {
+        Ok(handle
+            .dump()
+            .matching(selector()?)
+            .entries()?
+            .map(|flow| flow.map(Listed))
+            .collect::<Result<_>>()?)
+    };
+    lists(line, handle, true, listed)?;
+    handle.flush().expect("flushed");
+    let delete = |handle: &mut Handle| Ok(handle.delete_matching(selector()?).run().map(drop)?);
+    changes(&line.replacen("-L", "-D", 1), handle, delete, sample::fill)
+}
+
+/// An entry that a call returned.
+pub(crate) struct Listed(pub(crate) Flow);
+
+impl AsRef<Flow> for Listed {
+    fn as_ref(&self) -> &Flow {
+        &self.0
+    }
+}
+
+/// Every entry, as the call prints it.
+pub(crate) fn prints(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&Flow, &LabelMap) -> Fallible<String>,
+) -> Difference {
+    sample::fill(handle);
+    let names = label_names();
+    same_lines(line, || common::all(handle).iter().map(|flow| call(flow, &names)).collect())
+}
+
+/// All that a table shows, but for what moves by itself; timeouts to the minute.
+fn table(handle: &mut Handle) -> Vec<String> {
+    let minutes = |timeout: Duration| Duration::from_secs((timeout.as_secs() + 30) / 60 * 60);
+    let shown = |flow: Flow| {
+        let timeout = flow.timeout.map(minutes);
+        let mut flow = steady(flow);
+        (flow.id, flow.timestamps, flow.timeout) = (None, Default::default(), timeout);
+        format!("{flow:?}")
+    };
+    let mut table: Vec<_> = common::all(handle).into_iter().map(shown).collect();
+    table.sort();
+    table
+}
+
+/// A change of the table: it is the same afterwards, and not what it was before.
+pub(crate) fn changes(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&mut Handle) -> Fallible<()>,
+    fill: fn(&mut Handle),
+) -> Difference {
+    fill(handle);
+    let before = table(handle);
+    run(line)?;
+    let theirs = table(handle);
+    handle.flush().expect("flushed");
+    fill(handle);
+    call(handle).map_err(|error| error.to_string())?;
+    compare_lines(&theirs, &table(handle))?;
+    match theirs == before {
+        true => Err("nothing changed".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// The counters of traffic are shown and reset.
+pub(crate) fn resets(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&mut Handle) -> Fallible<Vec<Flow>>,
+) -> Difference {
+    common::sysctl("nf_conntrack_acct", "1");
+    common::track();
+    let packets = |flow: &Flow| flow.counters.original.map(|counters| counters.packets);
+    let mut traffic = |reset: &mut dyn FnMut(&mut Handle) -> Difference| {
+        let tuple = common::udp_traffic("127.0.0.1", &[1, 2], &[]);
+        let before = handle.get(tuple).map_err(|error| error.to_string())?;
+        reset(handle)?;
+        let after = handle.get(tuple).map_err(|error| error.to_string())?;
+        Ok::<_, String>([packets(&before), packets(&after)])
+    };
+    let theirs = traffic(&mut |_| run(line).map(drop))?;
+    let ours = traffic(&mut |handle| call(handle).map(drop).map_err(|error| error.to_string()))?;
+    compare(&theirs, &ours)?;
+    compare(&ours, &[Some(2), Some(0)])
+}
+
+/// A number that is printed.
+pub(crate) fn counts(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&mut Handle) -> Fallible<u64>,
+    fill: fn(&mut Handle),
+) -> Difference {
+    fill(handle);
+    let ours = call(handle).map_err(|error| error.to_string())?;
+    compare(&run(line)?, &vec![ours.to_string()])
+}
+
+/// Counters of each CPU, by the names that are printed.
+pub(crate) fn sums<T>(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&mut Handle) -> Fallible<Vec<T>>,
+    counters: &[Counter<T>],
+) -> Difference {
+    sample::fill(handle);
+    sample::expect(handle);
+    let cpus = call(handle).map_err(|error| error.to_string())?;
+    let printed = run(line)?.join(" ");
+    for (name, of) in counters {
+        let values = printed.split_whitespace().filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        let theirs: u32 = values.filter_map(|value| value.parse::<u32>().ok()).sum();
+        compare(&(*name, theirs), &(*name, cpus.iter().filter_map(of).sum()))?;
+    }
+    Ok(())
+}
+
+/// Expectations, by the text of the library.
+pub(crate) fn lists_expectations(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&mut Handle) -> Fallible<Vec<Expectation>>,
+) -> Difference {
+    sample::expect(handle);
+    let text = |expectation: &Expectation| Ok(expectation.text().to_string());
+    same_lines(line, || call(handle)?.iter().map(text).collect())
+}
+
+fn expectations(handle: &mut Handle) -> Vec<String> {
+    let found = handle.expectations().dump().entries().and_then(Iterator::collect::<Result<Vec<_>>>);
+    let mut found: Vec<_> =
+        found.expect("a dump").iter().map(|one| format!("{} of {}", one.expected, one.master)).collect();
+    found.sort();
+    found
+}
+
+/// A change of the expectations.
+pub(crate) fn changes_expectations(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&mut Handle) -> Fallible<()>,
+    fill: fn(&mut Handle),
+) -> Difference {
+    fill(handle);
+    let before = expectations(handle);
+    run(line)?;
+    let theirs = expectations(handle);
+    handle.flush().expect("flushed");
+    handle.expectations().flush().expect("flushed");
+    fill(handle);
+    call(handle).map_err(|error| error.to_string())?;
+    compare_lines(&theirs, &expectations(handle))?;
+    match theirs == before {
+        true => Err("nothing changed".to_owned()),
+        false => Ok(()),
+    }
+}

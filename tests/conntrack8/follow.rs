@@ -1,0 +1,132 @@
+//! Events beside `conntrack -E`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::check::{Difference, Fallible, command, compare_lines, lines};
+use super::sample;
+use netfilter_conntrack::{Change, Event, Events, Handle, Outcome, Selector};
+
+/// How long the other program may take for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program that follows events, and the lines it has printed. It is ended when dropped.
+struct Follower {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Follower {
+    /// Starts it, and waits until it listens in this namespace beside the listeners that do already.
+    fn start(line: &str) -> Self {
+        let before = listeners();
+        let mut child =
+            command(line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("conntrack");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        let this = Self { child, lines };
+        let deadline = Instant::now() + PATIENCE;
+        while listeners() == before {
+            assert!(Instant::now() < deadline, "{line} does not listen");
+            thread::sleep(Duration::from_millis(10));
+        }
+        this
+    }
+
+    /// Waits for so many lines, and a moment for one too many. The program writes each line at once. It is
+    /// killed: an interrupt while it writes a line makes it write that line twice.
+    fn output(self, count: usize) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut printed = Vec::new();
+        while printed.len() < count {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => printed.push(line),
+                Err(_) => break,
+            }
+        }
+        printed.extend(self.lines.recv_timeout(Duration::from_millis(100)));
+        printed.join("\n")
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sockets of netfilter in this namespace that joined a group: `Eth` 12, `Groups` not 0.
+fn listeners() -> BTreeSet<String> {
+    let text = fs::read_to_string("/proc/thread-self/net/netlink").expect("the list of sockets");
+    let joined = text.lines().filter(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words.get(1) == Some(&"12")
+            && words.get(3).is_some_and(|groups| !groups.trim_start_matches('0').is_empty())
+    });
+    joined.map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Follows what happens to the sample: created, marked, deleted.
+pub(crate) fn follows(line: &str, handle: &mut Handle, open: impl Fn() -> Fallible<Events>) -> Difference {
+    let act = |handle: &mut Handle| {
+        sample::fill(handle);
+        let mark = Change::new().mark(0x99);
+        for bulk in [
+            handle.update_matching(Selector::any_zone().tcp(), mark).run(),
+            handle.delete_matching(Selector::all()).run(),
+        ] {
+            assert!(bulk.as_ref().is_ok_and(Outcome::is_complete), "{bulk:?}");
+        }
+    };
+    follows_while(line, handle, open, act)
+}
+
+/// Follows expectations: created and deleted.
+pub(crate) fn follows_expectations(
+    line: &str,
+    handle: &mut Handle,
+    open: impl Fn() -> Fallible<Events>,
+) -> Difference {
+    follows_while(line, handle, open, |handle| {
+        sample::expect(handle);
+        handle.expectations().flush().expect("flushed");
+    })
+}
+
+fn follows_while(
+    line: &str,
+    handle: &mut Handle,
+    open: impl Fn() -> Fallible<Events>,
+    act: impl Fn(&mut Handle),
+) -> Difference {
+    let mut events = open().map_err(|error| error.to_string())?;
+    let follower = Follower::start(line);
+    act(handle);
+    // The kernel sends an event before it answers the request that caused it.
+    let ours = drain(&mut events)?;
+    let theirs = follower.output(ours.len());
+    compare_lines(&lines(&theirs), &lines(&ours.join("\n")))?;
+    match ours.is_empty() {
+        true => Err("no event came".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn drain(events: &mut Events) -> Result<Vec<String>, String> {
+    let mut ours = Vec::new();
+    while let Some(event) = events.try_next() {
+        match event.map_err(|error| error.to_string())? {
+            Event::Flow(event) => ours.push(event.text().to_string()),
+            Event::Expectation(event) => ours.push(event.text().to_string()),
+            other => return Err(format!("{other:?}")),
+        }
+    }
+    Ok(ours)
+}

@@ -1,0 +1,11 @@
+//! Expectations.
+
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod by_hand;
+#[cfg(feature = "nfct")]
+mod peer;
+mod requests;
+mod traffic;

@@ -1,0 +1,74 @@
+//! Listings as conntrack(8) prints them, beside its own.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::common::{flow, run, table, tcp};
+use netfilter_conntrack::text::FlowText;
+use netfilter_conntrack::{Expectation, Handle};
+
+/// The lines of conntrack(8), in order. In UTC, as those of plain data are.
+fn by_conntrack(args: &[&str]) -> Vec<String> {
+    let output = run("env", &[&["TZ=UTC0", "conntrack"], args].concat());
+    sorted(String::from_utf8(output.stdout).expect("ASCII").lines().map(str::to_owned).collect())
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort_unstable();
+    lines
+}
+
+/// Compares two listings. What is left of a timeout and an age may change between them.
+fn same(ours: impl Fn(&mut Handle) -> Vec<String>, handle: &mut Handle, args: &[&str]) -> Vec<String> {
+    let mut both = Default::default();
+    for _ in 0..20 {
+        both = (sorted(ours(handle)), by_conntrack(args));
+        if both.0 == both.1 {
+            return both.0;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(both.0, both.1, "conntrack {args:?}");
+    both.0
+}
+
+/// Adds options to a line.
+type With = fn(FlowText<'_>) -> FlowText<'_>;
+
+#[test]
+fn a_listing_is_what_conntrack_prints() {
+    let mut handle = require_kernel!("nft", "conntrack", "env");
+    table::prepare();
+    let flows = table::flows();
+    table::create(&mut handle, &flows);
+    let options: [(&[&str], With); 5] = [
+        (&["-L"], |text| text),
+        (&["-L", "-o", "extended"], |text| text.layer3()),
+        (&["-L", "-o", "id"], |text| text.id()),
+        (&["-L", "-o", "ktimestamp"], |text| text.timestamps()),
+        (&["-L", "-o", "extended,id,ktimestamp"], |text| text.timestamps().id().layer3()),
+    ];
+    for (args, with) in options {
+        let ours = |handle: &mut Handle| {
+            let entries = handle.dump().entries().expect("a dump");
+            entries.map(|flow| with(flow.expect("a flow").text()).to_string()).collect()
+        };
+        assert_eq!(same(ours, &mut handle, args).len(), flows.len());
+    }
+}
+
+#[test]
+fn a_listing_of_expectations_is_what_conntrack_prints() {
+    let mut handle = require_kernel!("conntrack", "env");
+    let chat = tcp("10.0.0.1:40000", "10.0.0.2:6667");
+    handle.create(&flow(chat).helper("irc".parse().expect("a name"))).expect("a master");
+    for port in ["5000", "5001"] {
+        let data = Expectation::new(chat, tcp("10.0.0.2:0", &format!("10.0.0.1:{port}"))).from_any_port();
+        handle.expectations().create(&data).expect("an expectation");
+    }
+    let ours = |handle: &mut Handle| {
+        let entries = handle.expectations().dump().entries().expect("a dump");
+        entries.map(|entry| entry.expect("an expectation").text().to_string()).collect()
+    };
+    assert_eq!(same(ours, &mut handle, &["-L", "expect"]).len(), 2);
+}

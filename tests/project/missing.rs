@@ -1,0 +1,96 @@
+//! A build that misses something of the C library says what, and how to get it.
+
+use std::env;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::packaging::checkout;
+use crate::common;
+
+/// Checks a package of this workspace with these environment variables, in a target directory of its own.
+///
+/// Nothing is downloaded: what is needed was there to build this test.
+fn check(root: &Path, package: &str, variables: &[(&str, &str)]) -> Option<Output> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let mut command = Command::new(cargo);
+    command.args(["check", "--offline", "--color=never", "--package", package]).current_dir(root);
+    command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-library"));
+    // In a cross build, settings with the target's name count for more than those made here.
+    let target = env::var("CARGO_BUILD_TARGET").map(|target| target.replace('-', "_"));
+    for (name, _) in
+        env::vars().filter(|(name, _)| target.as_ref().is_ok_and(|target| name.ends_with(target)))
+    {
+        command.env_remove(name);
+    }
+    command.env_remove("PKG_CONFIG_PATH").env_remove("DOCS_RS").env("RUST_BACKTRACE", "1");
+    match command.envs(variables.iter().copied()).output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            common::skip("no cargo is here to build it with");
+            None
+        }
+        output => Some(output.expect("cargo runs")),
+    }
+}
+
+const NO_LIBRARY: (&str, &str) = ("PKG_CONFIG_LIBDIR", "/nonexistent");
+
+/// What is missing, as an environment variable pretends it, and the words of the error.
+const MISSING: [((&str, &str), &str); 6] = [
+    (("PKG_CONFIG", "/nonexistent"), "pkg-config was not found or cannot run"),
+    (("LIBNETFILTER_CONNTRACK_NO_PKG_CONFIG", "1"), "is found with pkg-config only"),
+    // Nobody has this folder, so neither an archive. Linked statically, see below.
+    (
+        ("PKG_CONFIG_SYSROOT_DIR", "/nonexistent"),
+        "LIBNETFILTER_CONNTRACK_STATIC is set, but this is missing in",
+    ),
+    (("BINDGEN_EXTRA_CLANG_ARGS", "-nobuiltininc"), "clang's own header stdbool.h was not found"),
+    (("BINDGEN_EXTRA_CLANG_ARGS", "-nostdlibinc"), "of the C library or the kernel was not found"),
+    (("BINDGEN_EXTRA_CLANG_ARGS", "--no-such-argument"), "bindgen cannot read the headers"),
+];
+
+/// What is missing is named, with what to install or to set, and never a panic.
+#[test]
+fn what_the_build_misses_is_named() {
+    let Some(root) = checkout() else { return };
+    for (variable, words) in MISSING {
+        let mut variables = vec![variable];
+        if variable.0 == "PKG_CONFIG_SYSROOT_DIR" {
+            variables.push(("LIBNETFILTER_CONNTRACK_STATIC", "1"));
+        }
+        let Some(output) = check(&root, "libnetfilter-conntrack-sys", &variables) else { return };
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{variable:?}: {text}");
+        assert!(text.contains(words), "{variable:?}: {words}\n-- is not in\n{text}");
+        assert!(!text.contains("panicked"), "{variable:?}: {text}");
+    }
+}
+
+/// A missing library is explained without the noise of a panic, and docs.rs needs none.
+#[test]
+fn without_the_library() {
+    let Some(root) = checkout() else { return };
+    if env::var_os("PKG_CONFIG_SYSROOT_DIR").is_some() {
+        println!("skipped: the headers of another release change nothing here, and it takes a while");
+        return;
+    }
+    let Some(missing) = check(&root, "libnetfilter-conntrack-sys", &[NO_LIBRARY]) else { return };
+    let text = String::from_utf8_lossy(&missing.stderr);
+    assert!(!missing.status.success(), "{text}");
+    for words in [
+        "libnetfilter_conntrack 1.0.9 or newer was not found. To install it:",
+        "Debian, Ubuntu: apt install libnetfilter-conntrack-dev",
+        "Fedora, RHEL:   dnf install libnetfilter_conntrack-devel",
+        "Arch:           pacman -S libnetfilter_conntrack",
+        "Alpine:         apk add libnetfilter_conntrack-dev",
+    ] {
+        assert!(text.contains(words), "{words}\n-- is not in\n{text}");
+    }
+    for noise in ["panicked", "backtrace:", "unwrap()"] {
+        assert!(!text.contains(noise), "{noise}\n-- is in\n{text}");
+    }
+    // The safe crate, and so the bindings beneath it.
+    let docs_rs = check(&root, "netfilter-conntrack", &[NO_LIBRARY, ("DOCS_RS", "1")]).expect("cargo");
+    let text = String::from_utf8_lossy(&docs_rs.stderr);
+    assert!(docs_rs.status.success(), "{text}");
+}

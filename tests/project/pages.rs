@@ -1,0 +1,83 @@
+//! The pages for contributors name what is there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Each decision is a file, and the index has every one of them once.
+#[test]
+fn every_decision_is_in_the_index() {
+    let folder = root().join("docs/decisions");
+    let index = fs::read_to_string(folder.join("README.md")).expect("the index");
+    let links = index.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let links: Vec<_> = links.filter(|link| !link.contains('/')).collect();
+    let listed: BTreeSet<_> = links.iter().map(|link| (*link).to_owned()).collect();
+    assert_eq!(listed.len(), links.len(), "one is listed twice: {links:?}");
+    let names = fs::read_dir(&folder).expect("the folder");
+    let names = names.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+    let files: BTreeSet<_> = names.filter(|name| name != "README.md").collect();
+    assert_eq!(listed, files);
+}
+
+/// The map of ARCHITECTURE.md names places that exist: from the root, or beside the first of its row.
+#[test]
+fn the_map_names_existing_places() {
+    let is_checkout = root().join(".git").exists();
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page");
+    let map = text.split("## Map").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("the map");
+    let mut places = 0;
+    for row in map.lines().filter(|line| line.starts_with("| `")) {
+        let cell = row.split('|').nth(1).expect("a cell");
+        let names = cell.split('`').skip(1).step_by(2).filter(|name| !name.contains("AREA"));
+        for name in names {
+            // A package lacks the scripts, the benchmark and the other crate.
+            let is_packaged = ["src/", "examples/", "docs/"].iter().any(|part| name.starts_with(part));
+            if !is_checkout && !is_packaged {
+                continue;
+            }
+            let exists = |folder: &str| root().join(folder).join(name).exists();
+            assert!(["", "src/nfct", "src/netlink"].into_iter().any(exists), "{name} is not there: {row}");
+            places += 1;
+        }
+    }
+    assert!(places > 20, "{places} places");
+}
+
+/// Each release in the guide's table of kernels is in the file that its row names.
+#[test]
+fn the_table_of_kernels_names_where_each_release_is_held() {
+    let page = fs::read_to_string(root().join("docs/guide/kernels.md")).expect("the page");
+    let mut rows = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ") && line.ends_with("` |")) {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [release, _, _, file] = cells[..] else { panic!("not four cells: {row}") };
+        let file = file.trim_matches('`');
+        let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        for release in release.split(", not ") {
+            let in_code = release.replace('.', ", ");
+            assert!(text.contains(release) || text.contains(&in_code), "{file} does not name {release}");
+        }
+        rows += 1;
+    }
+    assert!(rows > 10, "{rows} rows");
+}
+
+/// Each program that the cookbook names is an example.
+#[test]
+fn the_cookbook_names_existing_examples() {
+    let page = fs::read_to_string(root().join("docs/guide/cookbook.md")).expect("the page");
+    let mut names = 0;
+    for sentence in page.split("Program").skip(1) {
+        let sentence = sentence.split("\n\n").next().expect("a paragraph");
+        for name in sentence.split('`').skip(1).step_by(2) {
+            let path = root().join("examples").join(name).with_extension("rs");
+            assert!(path.exists(), "{} is not there", path.display());
+            names += 1;
+        }
+    }
+    assert!(names > 10, "{names} names");
+}

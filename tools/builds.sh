@@ -1,0 +1,93 @@
+# Builds as users and packagers do. Read by ./dev.
+# shellcheck shell=bash
+
+# Each below target/builds, with a target directory of its own.
+cmd_builds() {
+    need_to_build
+    builds=$target/builds
+    mkdir -p "$builds"
+    builds=$(cd "$builds" && pwd)
+    build_bare
+    test_without_library
+    build_with_floors
+    build_beside_others
+}
+
+# With the programs that README.md names in PATH, and no environment: no formatter, no personal setting.
+build_bare() {
+    say "build with only cargo, rustc, a linker, pkg-config and libclang"
+    # What finds the library and libclang is an input.
+    in_bare_path "pkg-config LIBCLANG_PATH PKG_CONFIG_PATH PKG_CONFIG_LIBDIR" bare \
+        build --locked --offline --workspace --all-features
+}
+
+# Where nothing of the C library can be found: no pkg-config, no header, no libclang. All tests run, with the
+# programs that they need.
+test_without_library() {
+    local features
+    features=$(features_without_library)
+    say "build with only cargo, rustc and a linker: features $features"
+    in_bare_path "" without-library test --no-run --locked --offline --no-default-features --features "$features"
+    need unshare nft ip conntrack
+    find_privilege
+    use_runner "${runner[@]}"
+    PKG_CONFIG=/nonexistent CARGO_TARGET_DIR=$builds/without-library \
+        cargo test --locked --offline --no-default-features --features "$features"
+    printf '%s crates without the C library, %s with it\n' \
+        "$(crates normal,build --no-default-features --features "$features")" \
+        "$(crates normal,build --all-features)"
+}
+
+# Runs cargo's "$3…" in target directory $2 with cargo, rustc and a linker in PATH, with the programs that $1
+# names in small letters, and with the variables that it names in capitals.
+in_bare_path() {
+    local bin=$builds/bin rust tool kept=() variable names=$1 folder=$2
+    shift 2
+    rust=$(rustc --print sysroot)/bin
+    rm -rf "$bin"
+    mkdir "$bin"
+    ln -s "$rust/cargo" "$rust/rustc" "$bin"
+    for tool in cc ld $(grep -oE '\b[a-z-]+\b' <<<"$names"); do ln -s "$(command -v "$tool")" "$bin"; done
+    # Cargo's own data is an input.
+    for variable in HOME CARGO_HOME $(grep -oE '\b[A-Z_]+\b' <<<"$names"); do
+        [ -z "${!variable:-}" ] || kept+=("$variable=${!variable}")
+    done
+    cargo fetch --locked
+    env -i PATH="$bin" RUSTFMT=/nonexistent "${kept[@]}" CARGO_TARGET_DIR="$builds/$folder" "$bin/cargo" "$@"
+}
+
+# With the oldest release that each dependency's requirement allows.
+build_with_floors() {
+    say "build with the oldest dependencies that are allowed"
+    local copy=$builds/floors
+    rm -rf "$copy"
+    mkdir "$copy"
+    # In a copy, as the lock file is another one.
+    tar --exclude=./target --exclude=./.git --exclude=./Cargo.lock -cf - . | tar -xf - -C "$copy"
+    (cd "$copy" && RUSTC_BOOTSTRAP=1 cargo -Zdirect-minimal-versions generate-lockfile)
+    (cd "$copy" && CARGO_TARGET_DIR=$builds/floors-target \
+        cargo check --locked --workspace --all-features --all-targets)
+}
+
+# In a project whose lock file has prettyplease 0.2, which needs syn 2, and syn 3 for others.
+build_beside_others() {
+    say "build in a project with tonic-build and serde"
+    local project=$builds/beside
+    rm -rf "$project"
+    mkdir -p "$project/src"
+    echo 'fn main() {}' >"$project/src/main.rs"
+    cat >"$project/Cargo.toml" <<'END'
+[package]
+name = "beside"
+edition = "2024"
+[workspace]
+[build-dependencies]
+tonic-build = "0.14"
+[dependencies]
+serde = { version = "1", features = ["derive"] }
+END
+    # Locked first, and only then joined by this crate, as in a project that has been there before.
+    (cd "$project" && cargo generate-lockfile)
+    echo "netfilter-conntrack = { path = \"$PWD\" }" >>"$project/Cargo.toml"
+    (cd "$project" && CARGO_TARGET_DIR=$builds/beside-target cargo check)
+}
