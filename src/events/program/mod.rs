@@ -23,6 +23,7 @@ mod summary;
 mod term;
 
 use std::cell::OnceCell;
+use std::fmt;
 use std::num::NonZeroU32;
 
 use asm::{DROP, Label, PASS};
@@ -58,11 +59,17 @@ pub(super) struct Wanted<'w> {
 type Summaries = OnceCell<Vec<Option<Judged>>>;
 
 /// A program.
-#[derive(Debug)]
 pub(super) struct Program {
     pub(super) steps: Vec<libc::sock_filter>,
     /// Whether it decides everything, so that no event with all fields is left to be dropped.
     pub(super) is_whole: bool,
+}
+
+// By hand: libc 0.2.169 derives none for an instruction.
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.steps.iter().map(|step| (step.code, step.jt, step.jf, step.k))).finish()
+    }
 }
 
 impl<'w> Wanted<'w> {

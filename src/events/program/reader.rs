@@ -23,6 +23,8 @@ const TRACKED: usize = u64::BITS as usize;
 pub(super) const BYTE: u32 = libc::BPF_B;
 pub(super) const HALF: u32 = libc::BPF_H;
 pub(super) const WORD: u32 = libc::BPF_W;
+/// Copies the accumulator to the index register (`linux/bpf_common.h`). libc 0.2.169 has none.
+const TAX: u32 = 0x00;
 
 /// The direction that a zone holds for, above its number.
 pub(super) const ORIGINAL_ONLY: u32 = 1 << 16;
@@ -211,7 +213,7 @@ impl Reader {
         if !self.is_known(|known| known.x == Some(place)) {
             if !self.recall(Kept::Place(place), libc::BPF_LDX) {
                 self.find(place, absent);
-                self.code.step(libc::BPF_MISC | libc::BPF_TAX, 0);
+                self.code.step(libc::BPF_MISC | TAX, 0);
             }
             self.at(Some(place));
         }
