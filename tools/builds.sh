@@ -11,6 +11,7 @@ cmd_builds() {
     test_without_library
     build_with_floors
     build_beside_others
+    build_live_table
 }
 
 # With the programs that README.md names in PATH, and no environment: no formatter, no personal setting.
@@ -90,4 +91,13 @@ END
     (cd "$project" && cargo generate-lockfile)
     echo "netfilter-conntrack = { path = \"$PWD\" }" >>"$project/Cargo.toml"
     (cd "$project" && CARGO_TARGET_DIR=$builds/beside-target cargo check)
+}
+
+# Its packages are no part of the workspace.
+build_live_table() {
+    say "build and test examples/top"
+    local arguments=(--locked --manifest-path examples/top/Cargo.toml --target-dir "$builds/top")
+    cargo fmt --check --manifest-path examples/top/Cargo.toml
+    cargo clippy "${arguments[@]}" --all-targets -- -D warnings
+    cargo test "${arguments[@]}"
 }
