@@ -17,6 +17,8 @@
 //! Both work side by side in one program. Tests hold every message of the first to those of the C library,
 //! byte for byte.
 //!
+#![doc = include_str!("../docs/doors.svg")]
+//!
 //! ## `Handle`: the kernel directly
 //!
 //! ```no_run
