@@ -111,7 +111,6 @@ packages_with() {
         shellcheck) echo "shellcheck : ShellCheck" ;;
         strip) echo "binutils : binutils" ;;
         valgrind) echo "valgrind : valgrind" ;;
-        qemu-system-x86_64) echo "qemu-system-x86 : qemu-system-x86-core" ;;
         busybox) echo "busybox-static : busybox" ;;
         dash) echo "dash : dash" ;;
         depmod) echo "kmod : kmod" ;;

@@ -26,9 +26,10 @@ cmd_kernels() {
     [ ${#suites[@]} -gt 0 ] || suites=("${KERNELS[@]}")
     [ "$(uname -m)" = x86_64 ] || die "kernels of x86-64 are run, on such a machine"
     can_debian "other kernels" || return 0
-    local needed=(nft ip conntrack unshare setpriv qemu-system-x86_64 busybox dash depmod xz strip)
+    local needed=(nft ip conntrack unshare setpriv busybox dash depmod xz strip)
     if [ "${1:-}" = -- ]; then need "${needed[@]}"; else need_to_build "${needed[@]}"; fi
     find_kernels
+    get_emulator
     pack_base
     local suite
     for suite in "${suites[@]}"; do get_kernel "$suite"; done

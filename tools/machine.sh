@@ -14,6 +14,36 @@ find_kernels() {
     kernels=$(cd "$target/kernels" && pwd)
 }
 
+# The release whose emulator is run, whatever this machine has: it is unpacked like a kernel, so that no package
+# has to go for it, and the same emulator runs everywhere.
+readonly EMULATOR_SUITE=trixie
+
+# Makes sure that the emulator is below $kernels/emulator. Remove the folder to get a newer one.
+get_emulator() {
+    local to=$kernels/emulator work=$kernels/.emulator packages
+    [ ! -e "$to" ] || return 0
+    say "unpacking the emulator of Debian $EMULATOR_SUITE below $to"
+    rm -rf "$work"
+    mkdir -p "$work"
+    use_debian "$EMULATOR_SUITE" "$work"
+    # With all that they depend on, the C library too.
+    packages=$(apt-get "${apt_options[@]}" install --no-install-recommends --print-uris qemu-system-x86 |
+        sed -nE "s/^'[^']*' ([^_]*)_.*/\1/p")
+    # shellcheck disable=SC2086 # names
+    fetch_debian "$work" $packages
+    mv "$work/root" "$to"
+    rm -rf "$work"
+}
+
+# Runs the emulator for at most $1 seconds with the options "$2…", by the libraries that it comes with.
+emulate() {
+    local seconds=$1 root=$kernels/emulator/usr libraries
+    shift
+    libraries=$(dirname "$(find "$root/lib" -name 'libc.so.6' -print -quit)")
+    QEMU_MODULE_DIR=$libraries/qemu timeout "$seconds" "$(echo "$root"/lib64/ld-linux-x86-64.so.*)" --library-path "$libraries" \
+        "$root/bin/qemu-system-x86_64" -L "$root/share/qemu" -L "$root/share/seabios" "$@"
+}
+
 # Makes sure that the kernel of Debian $1 is below $kernels/$1: `image`, `modules.cpio`, `release` and
 # `version`, that of the package. Remove the folder to get a newer one.
 get_kernel() {
@@ -124,8 +154,8 @@ boot() {
     local suite=$1 seconds=$2 programs=$3 disk=$kernels/.disk.$1 log=$kernels/$1.console status
     shift 3
     { cat "$kernels/base.cpio" "$kernels/$suite/modules.cpio" "$programs" && pack_command "$*"; } >"$disk"
-    # Never KVM: where it is emulated itself, a machine can stop in the middle without ending.
-    timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 -display none -monitor none \
+    # Not KVM, but where asked for: where it is emulated itself, a machine can stop in the middle without ending.
+    emulate "$seconds" -accel "${NFCT_ACCELERATOR:-tcg,thread=multi}" -cpu max -smp 2 -m 3072 -display none -monitor none \
         -nic none -no-reboot -serial stdio -kernel "$kernels/$suite/image" -initrd "$disk" \
         -append "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off ${NFCT_KERNEL_OPTIONS:-}" \
         </dev/null 2>&1 | sed -u 's/\r$//' | tee "$log" || true
