@@ -35,7 +35,7 @@ fn an_expression_is_as_wide_as_you_like_and_not_too_deep() {
         (0..levels).fold(any().tcp(), step)
     };
     assert_eq!(deep(90).check(), Ok(()));
-    for levels in [200, 1_000_000] {
+    for levels in [200, 100_000] {
         let selector = deep(levels);
         assert_eq!(selector.check(), Err(InputError::SelectorTooDeep));
         assert!(!selector.matches(&flow) && !(!selector.clone()).matches(&flow));
