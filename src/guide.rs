@@ -11,6 +11,9 @@ pub mod from_conntrack {}
 #[doc = include_str!("../docs/guide/what_went_wrong.md")]
 pub mod what_went_wrong {}
 
+#[doc = include_str!("../docs/privileges.md")]
+pub mod privileges {}
+
 #[doc = include_str!("../docs/guide/kernels.md")]
 pub mod kernels {}
 

@@ -133,6 +133,8 @@ pub mod nfct;
 #[doc = include_str!("../docs/parity.md")]
 pub mod parity {}
 pub mod preflight;
+#[allow(unsafe_code, reason = "system calls")]
+mod rights;
 #[cfg(feature = "save")]
 pub mod save;
 pub mod select;

@@ -2,12 +2,16 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 
-use crate::error::{Error, Failure, Operation, Result, Subject};
+use crate::error::{Denied, Error, Failure, Operation, Result, Subject, is_denial};
+use crate::rights::Capability;
+
+/// Asks for the user namespace that owns a namespace (`linux/nsfs.h`).
+const NS_GET_USERNS: libc::Ioctl = 0xb701;
 
 /// A network namespace to open a [`Handle`](crate::Handle) in.
 ///
@@ -114,8 +118,34 @@ impl Namespace {
         match result {
             0 if !self.holds_thread().unwrap_or(true) => Err(stayed(&self.path, "setns")),
             0 => Ok(()),
-            _ => Err(io_error(&self.path, &io::Error::last_os_error())),
+            _ => Err(self.not_entered(&io::Error::last_os_error())),
         }
+    }
+
+    /// The error of setns(2), with what was denied.
+    fn not_entered(&self, error: &io::Error) -> Error {
+        let call = Denied::Call("setns(2)");
+        let denied = match (error.raw_os_error(), Capability::SysAdmin.is_held()) {
+            (Some(libc::EPERM), Some(false)) => Denied::Lacks(Capability::SysAdmin),
+            (Some(libc::EPERM), _) if !self.is_owned_here() => Denied::NotOver(Capability::SysAdmin),
+            _ => call,
+        };
+        denied_or(&self.path, error, denied)
+    }
+
+    /// Whether the user namespace that owns it is the calling thread's or one below: the kernel shows no other.
+    /// A capability in the thread's own is one there too.
+    fn is_owned_here(&self) -> bool {
+        // SAFETY: the descriptor is open; the request takes no argument and returns a new descriptor.
+        let owner = unsafe { libc::ioctl(self.fd.as_raw_fd(), NS_GET_USERNS) };
+        if owner < 0 {
+            // A pidfd has no such request.
+            let is_unknown = io::Error::last_os_error().raw_os_error() != Some(libc::EPERM);
+            return is_unknown && is_sandboxed();
+        }
+        // SAFETY: the call succeeded, so the descriptor is open, and nothing else owns it.
+        drop(unsafe { OwnedFd::from_raw_fd(owner) });
+        true
     }
 }
 
@@ -126,15 +156,11 @@ impl Namespace {
 /// others. So it is run only where `/proc` shows that the thread has left its namespace.
 pub(crate) fn run_in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     let path = Path::new("(new)");
-    let leave = || {
-        let old = current()?;
-        unshare()?;
-        Ok(old != current()?)
-    };
-    let go = || match leave() {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(stayed(path, "unshare")),
-        Err(error) => Err(io_error(path, &error)),
+    let here = || current().map_err(|error| unseen(path, &error));
+    let go = || {
+        let old = here()?;
+        unshare().map_err(|error| not_made(path, &error))?;
+        if old == here()? { Err(stayed(path, "unshare")) } else { Ok(()) }
     };
     on_a_thread(path, go, work)
 }
@@ -188,6 +214,29 @@ fn unshare() -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// The error of unshare(2), with what was denied.
+fn not_made(path: &Path, error: &io::Error) -> Error {
+    let lacks = error.raw_os_error() == Some(libc::EPERM) && Capability::SysAdmin.is_held() == Some(false);
+    let denied = if lacks { Denied::Lacks(Capability::SysAdmin) } else { Denied::Call("unshare(2)") };
+    denied_or(path, error, denied)
+}
+
+/// The error of a system call that may have been denied.
+fn denied_or(path: &Path, error: &io::Error, denied: Denied) -> Error {
+    match error.raw_os_error() {
+        Some(errno) if is_denial(errno) => {
+            Error::PermissionDenied(failure(path).with_io(error).with_denied(denied))
+        }
+        _ => io_error(path, error),
+    }
+}
+
+/// The error when it cannot be seen in which namespace the thread is.
+fn unseen(path: &Path, error: &io::Error) -> Error {
+    let words = format!("/proc/thread-self/ns/net cannot be read: {error}");
+    Error::Unsupported(failure(path).with_message(Some(&words)))
 }
 
 /// The error when a system call succeeded and did nothing.

@@ -18,11 +18,11 @@ pub(super) fn not_found(failure: &Failure) -> &'static str {
     }
 }
 
-pub(super) fn permission_denied(failure: &Failure) -> &'static str {
-    match (failure.subject(), failure.raw_os_error()) {
-        (Subject::Namespace(_), Some(libc::EACCES)) => "permission denied",
-        (Subject::Namespace(_), _) => "permission denied; CAP_SYS_ADMIN is required",
-        _ => "permission denied; CAP_NET_ADMIN is required",
+pub(super) fn permission_denied(failure: &Failure) -> Cow<'static, str> {
+    match failure.denied() {
+        Some(denied) => format!("permission denied; {denied}").into(),
+        // That of a file.
+        None => "permission denied".into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::{ErrorKind, FlowPart};
+use super::{Denied, DeniedCall, ErrorKind, FlowPart};
 use crate::model::expectation::ExpectationKey;
 use crate::model::flow::HelperName;
 use crate::model::key::Key;
@@ -22,11 +22,20 @@ struct Parts {
     part: Option<FlowPart>,
     message: Option<Box<str>>,
     missing: Option<&'static str>,
+    denied: Option<Denied>,
 }
 
 impl Failure {
     pub(crate) fn new(operation: Operation, subject: Subject) -> Self {
-        Self(Box::new(Parts { operation, subject, errno: None, part: None, message: None, missing: None }))
+        Self(Box::new(Parts {
+            operation,
+            subject,
+            errno: None,
+            part: None,
+            message: None,
+            missing: None,
+            denied: None,
+        }))
     }
 
     /// With an errno, which must have been read right after the call that set it.
@@ -37,7 +46,8 @@ impl Failure {
 
     /// With the errno of a standard library error.
     pub(crate) fn with_io(self, error: &io::Error) -> Self {
-        match error.raw_os_error() {
+        let denied = DeniedCall::within(error).map(|call| call.errno);
+        match error.raw_os_error().or(denied) {
             Some(errno) => self.with_errno(errno),
             None => self.with_message(Some(&error.to_string())),
         }
@@ -55,6 +65,12 @@ impl Failure {
         self
     }
 
+    /// With the missing right, or the forbidden system call.
+    pub(crate) fn with_denied(mut self, denied: Denied) -> Self {
+        self.0.denied = Some(denied);
+        self
+    }
+
     /// With the part that was refused.
     pub(crate) fn with_part(mut self, part: FlowPart) -> Self {
         self.0.part = Some(part);
@@ -67,6 +83,10 @@ impl Failure {
 
     pub(super) fn set_subject(&mut self, subject: Subject) {
         self.0.subject = subject;
+    }
+
+    pub(super) fn denied(&self) -> Option<Denied> {
+        self.0.denied
     }
 
     /// The operation that failed.
@@ -151,6 +171,7 @@ impl fmt::Debug for Failure {
             .field("part", &self.0.part)
             .field("message", &self.0.message)
             .field("missing", &self.0.missing)
+            .field("denied", &self.0.denied)
             .finish()
     }
 }

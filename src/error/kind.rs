@@ -57,7 +57,8 @@ kinds! {
     NotFound "not_found" NotFound,
     /// There is such an entry already.
     Exists "exists" AlreadyExists,
-    /// Rights are missing: `CAP_NET_ADMIN`, `CAP_SYS_ADMIN` for another namespace, or those of a file.
+    /// Rights are missing: `CAP_NET_ADMIN`, `CAP_SYS_ADMIN` for another namespace, or those of a file; or a sandbox
+    /// forbids a system call.
     PermissionDenied "permission_denied" PermissionDenied,
     /// The kernel chose another reply tuple than NAT was asked for, because that one is taken.
     Misdirected "misdirected" AlreadyExists,

@@ -2,9 +2,10 @@
 //!
 //! `mod.rs` has the one error of this crate's operations, `kind.rs` the kind that all its error types share,
 //! `failure.rs` the operation, the subject and the kernel's reason, `explain.rs` the words that one errno
-//! means for different operations, `fault.rs` a failure without its context yet. It imports plain data and
+//! means for different operations, `denied.rs` what a permission error names, `fault.rs` a failure without its context yet. It imports plain data and
 //! nothing else of this crate: the caller of the kernel adds its operation and subject.
 
+mod denied;
 mod explain;
 mod failure;
 mod fault;
@@ -18,6 +19,7 @@ mod part;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use denied::{Denied, DeniedCall, is_denial};
 pub use failure::{Failure, Operation, Subject};
 pub(crate) use fault::Fault;
 pub use kind::ErrorKind;
@@ -68,7 +70,9 @@ pub enum Error {
     Exists(Failure),
     /// The kernel requires `CAP_NET_ADMIN` in the user namespace that owns the network namespace,
     /// for reading too (`EPERM`). To enter a network namespace takes `CAP_SYS_ADMIN`, and to open its
-    /// file the permissions of that (`EACCES`).
+    /// file the permissions of that (`EACCES`). Where you have the rights, a sandbox forbids a system call, with
+    /// an errno of its choice. The text names the missing capability or the forbidden call: see
+    /// [Privileges and sandboxes](crate::guide::privileges).
     #[error("{0}: {why}", why = explain::permission_denied(.0))]
     PermissionDenied(Failure),
     /// The kernel made an entry whose reply tuple is another than the one that NAT was asked for: answers

@@ -9,7 +9,7 @@ use super::program::Wanted;
 use super::{Events, Groups, KernelFilter};
 use crate::error::{Error, Failure, Operation, Result, Subject};
 use crate::filter::Filter;
-use crate::kernel::{During, connect, part};
+use crate::kernel::{During, connect, denied, part};
 use crate::model::input::InputError;
 use crate::netlink::monitor::Monitor;
 use crate::netns::Namespace;
@@ -212,9 +212,7 @@ impl EventsBuilder<'_> {
             }
             None => self.narrow(&monitor),
         };
-        for group in self.groups.numbers() {
-            monitor.socket().join(group).map_err(failed)?;
-        }
+        monitor.socket().join(self.groups.numbers()).map_err(failed)?;
         let (selectors, sample) = (self.selectors, self.sample);
         Ok(Events { monitor, selectors, sample, kernel_filter, overruns: 0, failed: false })
     }
@@ -267,11 +265,10 @@ impl EventsBuilder<'_> {
 
 /// The error for a socket that could not be opened or set up.
 fn failed(error: io::Error) -> Error {
-    let failure = Failure::new(Operation::Listen, Subject::Events).with_io(&error);
+    let failure = Failure::new(Operation::Listen, Subject::Events);
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Error::PermissionDenied(failure),
-        Some(libc::EPROTONOSUPPORT) => Error::Unsupported(failure.with_missing(part::NETLINK)),
-        Some(libc::ENOPROTOOPT) => Error::Unsupported(failure),
-        _ => Error::System(failure),
+        Some(libc::EPROTONOSUPPORT) => Error::Unsupported(failure.with_io(&error).with_missing(part::NETLINK)),
+        Some(libc::ENOPROTOOPT) => Error::Unsupported(failure.with_io(&error)),
+        _ => denied::error(failure, &error),
     }
 }

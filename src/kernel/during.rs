@@ -1,6 +1,6 @@
 //! The error of an operation: a fault with its context.
 
-use super::{has_zones, part};
+use super::{denied, has_zones, part};
 use crate::error::{Error, Failure, Fault, Operation, Result, Subject};
 use crate::model::zone::Zone;
 
@@ -25,7 +25,7 @@ impl Fault {
             Self::Overrun => Error::Overrun(failure.with_errno(libc::ENOBUFS)),
             Self::Interrupted => Error::Interrupted(failure),
             Self::Malformed(malformed) => Error::Malformed { failure, malformed },
-            Self::Io(error) => Error::System(failure.with_io(&error)),
+            Self::Io(error) => denied::error(failure, &error),
             Self::Refused { errno, message } => {
                 refused(failure.with_errno(errno).with_message(message.as_deref()))
             }
@@ -48,6 +48,7 @@ fn refused(failure: Failure) -> Error {
         Error::Unsupported(failure) if is_in_missing_zone(failure.subject()) => {
             Error::Unsupported(failure.with_missing(part::ZONES))
         }
+        Error::PermissionDenied(failure) => Error::PermissionDenied(failure.with_denied(denied::request())),
         error => error,
     }
 }

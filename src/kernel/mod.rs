@@ -7,6 +7,7 @@
 
 mod applies;
 pub(crate) mod connect;
+pub(crate) mod denied;
 mod during;
 pub(crate) mod lacks;
 mod probe;

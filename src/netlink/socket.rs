@@ -11,7 +11,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use super::wait::{Wait, wait_readable};
+use crate::error::DeniedCall;
 use crate::netns::Namespace;
+use crate::rights::Capability;
 
 /// Asks for the network namespace of a socket (`linux/sockios.h`). Not every `libc` has it.
 const SIOCGSKNS: libc::Ioctl = 0x894c;
@@ -63,7 +65,7 @@ impl Socket {
         let fd = unsafe {
             libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_NETFILTER)
         };
-        check(fd)?;
+        check("socket(2)", fd)?;
         // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let mut socket = Self { fd, port: 0, is_connected: false, hears_other_namespaces: false };
@@ -79,13 +81,27 @@ impl Socket {
         let address = kernel_address();
         let len = size_of_val(&address) as libc::socklen_t;
         // SAFETY: the pointer and length are those of a live sockaddr_nl; bind(2) only reads it.
-        check(unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), len) })?;
+        check("bind(2)", unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), len) })?;
         let mut address = address;
         let mut len = len;
         // SAFETY: both pointers are to live locals; getsockname(2) writes at most `len` bytes.
-        check(unsafe { libc::getsockname(self.fd.as_raw_fd(), (&raw mut address).cast(), &raw mut len) })?;
+        check("getsockname(2)", unsafe { libc::getsockname(self.fd.as_raw_fd(), (&raw mut address).cast(), &raw mut len) })?;
         self.port = address.nl_pid;
         Ok(())
+    }
+
+    /// Subscribes to multicast groups, by their numbers, in place of all others.
+    ///
+    /// By bind(2) rather than `NETLINK_ADD_MEMBERSHIP`: it is what the C library does, so a sandbox denies it to
+    /// both or to none, and it takes one call for all groups.
+    pub(crate) fn join(&self, groups: impl Iterator<Item = libc::c_int>) -> io::Result<()> {
+        let mut address = kernel_address();
+        address.nl_pid = self.port;
+        address.nl_groups = groups.fold(0, |groups, number| groups | 1 << (number - 1));
+        let len = size_of_val(&address) as libc::socklen_t;
+        // SAFETY: the pointer and length are those of a live sockaddr_nl; bind(2) only reads it.
+        let bound = unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), len) };
+        check_taking("bind(2) with groups", Some(Capability::NetAdmin), bound).map(drop)
     }
 
     /// Makes the kernel refuse messages that others send to this socket (`netlink_getsockbyportid`), for
@@ -96,7 +112,7 @@ impl Socket {
         let address = kernel_address();
         let len = size_of_val(&address) as libc::socklen_t;
         // SAFETY: the pointer and length are those of a live sockaddr_nl; connect(2) only reads it.
-        check(unsafe { libc::connect(self.fd.as_raw_fd(), (&raw const address).cast(), len) })?;
+        check("connect(2)", unsafe { libc::connect(self.fd.as_raw_fd(), (&raw const address).cast(), len) })?;
         self.is_connected = true;
         self.forget_what_came()
     }
@@ -119,7 +135,7 @@ impl Socket {
     pub(super) fn become_other(&mut self, other: Self) -> io::Result<()> {
         // SAFETY: both descriptors are open and owned here, and no pointers are passed. The number
         // that is owned stays open, since the call closes and duplicates in one step.
-        check(unsafe { libc::dup3(other.fd.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) })?;
+        check("dup3(2)", unsafe { libc::dup3(other.fd.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) })?;
         self.port = other.port;
         self.is_connected = other.is_connected;
         self.hears_other_namespaces = other.hears_other_namespaces;
@@ -135,7 +151,8 @@ impl Socket {
     pub(super) fn namespace(&self) -> io::Result<Namespace> {
         // SAFETY: the socket is open; this request takes no argument and returns a new descriptor,
         // close-on-exec.
-        let fd = check(unsafe { libc::ioctl(self.fd.as_raw_fd(), SIOCGSKNS) })?;
+        let fd = unsafe { libc::ioctl(self.fd.as_raw_fd(), SIOCGSKNS) };
+        check_taking("ioctl(2) with SIOCGSKNS", Some(Capability::NetAdmin), fd)?;
         // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
         Ok(Namespace::from_fd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
@@ -181,7 +198,7 @@ impl Socket {
         // SAFETY: the buffer is live, and so are the sender's address and the length, or else both
         // pointers are null, which leaves them out. Each has its own size, which recvfrom(2) does not
         // write past.
-        let len = check(unsafe {
+        let len = check("recvfrom(2)", unsafe {
             libc::recvfrom(
                 self.fd.as_raw_fd(),
                 buffer.as_mut_ptr().cast(),
@@ -214,7 +231,7 @@ impl Socket {
         header.msg_controllen = size_of_val(&control) as _;
         // SAFETY: the header points to live locals and to `buffer`, each with its own size, which
         // recvmsg(2) does not write past.
-        let len = check(unsafe {
+        let len = check("recvmsg(2)", unsafe {
             libc::recvmsg(self.fd.as_raw_fd(), &raw mut header, flags | libc::MSG_CMSG_CLOEXEC)
         })?;
         Ok(Datagram {
@@ -275,7 +292,7 @@ pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
                 size_of_val(&address) as libc::socklen_t,
             )
         };
-        match check(sent) {
+        match check("sendto(2)", sent) {
             Ok(sent) if sent as usize == bytes.len() => return Ok(()),
             Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -292,10 +309,19 @@ fn kernel_address() -> libc::sockaddr_nl {
     address
 }
 
+/// The result of a system call that takes no capability, with errno read at once.
+fn check<T: PartialOrd + From<i8>>(call: &'static str, result: T) -> io::Result<T> {
+    check_taking(call, None, result)
+}
+
 /// The result of a system call, with errno read at once.
-fn check<T: PartialOrd + From<i8>>(result: T) -> io::Result<T> {
+fn check_taking<T: PartialOrd + From<i8>>(
+    call: &'static str,
+    takes: Option<Capability>,
+    result: T,
+) -> io::Result<T> {
     match result < T::from(0) {
-        true => Err(io::Error::last_os_error()),
+        true => Err(DeniedCall::last_os_error(call, takes)),
         false => Ok(result),
     }
 }

@@ -6,6 +6,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tokio")]
+use crate::error::DeniedCall;
+
 /// How long to wait for something to receive.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
@@ -63,16 +66,19 @@ pub(crate) fn wait_readable<const N: usize>(fds: &[BorrowedFd<'_>; N], wait: Wai
 /// that report changes only. Then each change at one of the two is one.
 #[cfg(feature = "tokio")]
 pub(crate) fn bell(socket: BorrowedFd<'_>, other: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
-    let check = |result| if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) };
+    let check = |name, result| match result {
+        -1 => Err(DeniedCall::last_os_error(name, None)),
+        _ => Ok(result),
+    };
     // SAFETY: epoll_create1(2) takes no pointers.
-    let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+    let fd = check("epoll_create1(2)", unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
     // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
     let set = unsafe { OwnedFd::from_raw_fd(fd) };
     let socket = (socket, libc::EPOLLIN | libc::EPOLLOUT);
     for (member, events) in std::iter::once(socket).chain(other.map(|other| (other, libc::EPOLLIN))) {
         let mut event = libc::epoll_event { events: events as u32, u64: 0 };
         // SAFETY: both descriptors are open, and the event is live; epoll_ctl(2) only reads it.
-        check(unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, member.as_raw_fd(), &raw mut event) })?;
+        check("epoll_ctl(2)", unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, member.as_raw_fd(), &raw mut event) })?;
     }
     Ok(set)
 }

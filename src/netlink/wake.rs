@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::error::DeniedCall;
+
 /// Ends a wait for events, from another thread or from a signal handler.
 ///
 /// | from | the wait returns |
@@ -75,7 +77,7 @@ impl Waker {
         // SAFETY: eventfd(2) takes no pointers.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd == -1 {
-            return Err(io::Error::last_os_error());
+            return Err(DeniedCall::last_os_error("eventfd2(2)", None));
         }
         // SAFETY: the call succeeded, so `fd` is open, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };

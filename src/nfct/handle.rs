@@ -106,8 +106,8 @@ impl RawHandle {
     }
 
     /// Sends a request to the kernel. The library would send it as this does.
-    pub(super) fn send(&self, request: &[u8]) -> Result<(), c_int> {
-        socket::send(self.as_fd(), request).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    pub(super) fn send(&self, request: &[u8]) -> io::Result<()> {
+        socket::send(self.as_fd(), request)
     }
 
     fn fd(&self) -> RawFd {

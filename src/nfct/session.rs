@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::callback::Deliver;
 use super::handle::{BOTH, Patience, RawHandle};
 use super::tracked::Object;
-use crate::error::{Error, Failure, Fault, Operation, Result, Subject};
+use crate::error::{Denied, Error, Failure, Fault, Operation, Result, Subject, is_denial};
 use crate::kernel::{During, connect, part};
 use crate::message::Message;
 use crate::netns::Namespace;
@@ -155,17 +155,17 @@ impl Session {
         operation: Operation,
         deliver: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
-        self.send_message(message, operation)?;
+        self.send_message(message)?;
         self.receive(Patience::Silence(self.timeout), operation, deliver)
     }
 
     /// Sends a request as it is: the bytes that were built and checked, without a second look at the object.
-    pub(super) fn send_message(&mut self, message: &Message, operation: Operation) -> Result<(), QueryFault> {
+    pub(super) fn send_message(&mut self, message: &Message) -> Result<(), QueryFault> {
         if self.out_of_step {
             return Err(QueryFault::OutOfStep);
         }
         // No answer will come of what was not sent, so the session stays in step.
-        self.handle.send(message.as_bytes()).map_err(|errno| QueryFault::of(errno, operation))
+        self.handle.send(message.as_bytes()).map_err(QueryFault::NotSent)
     }
 
     /// Has the library receive an answer.
@@ -228,10 +228,12 @@ impl Session {
 }
 
 /// Why a query failed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum QueryFault {
     /// It was not made.
     OutOfStep,
+    /// The request could not be sent.
+    NotSent(io::Error),
     /// The kernel's answer.
     Refused(c_int),
     /// There is no answer, or it was not received as a whole.
@@ -247,6 +249,12 @@ impl QueryFault {
     pub(super) fn error(self, failure: Failure) -> Error {
         match self {
             Self::OutOfStep => Error::OutOfStep(failure),
+            Self::NotSent(error) => Fault::Io(error).during(failure),
+            // Of a sandbox, the library's system calls have the same errno. Here they are told apart.
+            Self::Refused(errno @ (libc::EPERM | libc::EACCES)) => match connect::open(connect::PATIENCE) {
+                Err(fault @ Fault::Io(_)) => fault.during(failure),
+                _ => Fault::Refused { errno, message: None }.during(failure),
+            },
             Self::Refused(errno) => Fault::Refused { errno, message: None }.during(failure),
             Self::Failed(errno) => match errno {
                 libc::EAGAIN => Error::TimedOut(failure.with_errno(errno)),
@@ -287,12 +295,21 @@ fn is_verdict(errno: c_int, operation: Operation) -> bool {
     }
 }
 
+/// The error for a handle that the library did not open. It makes several system calls, and the errno does not
+/// tell which of them was denied: the same calls, made here, do.
 pub(super) fn open_failed(error: &io::Error) -> Error {
-    let failure = Failure::new(Operation::Open, Subject::Socket).with_io(error);
+    let failure = Failure::new(Operation::Open, Subject::Socket);
     match error.raw_os_error() {
-        Some(libc::EPERM) => Error::PermissionDenied(failure),
-        Some(libc::EPROTONOSUPPORT) => Error::Unsupported(failure.with_missing(part::NETLINK)),
-        _ => Error::System(failure),
+        Some(libc::EPROTONOSUPPORT) => Error::Unsupported(failure.with_io(error).with_missing(part::NETLINK)),
+        Some(errno) if is_denial(errno) => match connect::open(connect::PATIENCE) {
+            Err(fault) => fault.during(failure),
+            // This is the only call of the library that is not among those.
+            Ok(_) => {
+                let denied = Denied::Call("bind(2) with groups");
+                Error::PermissionDenied(failure.with_io(error).with_denied(denied))
+            }
+        },
+        _ => Error::System(failure.with_io(error)),
     }
 }
 

@@ -102,14 +102,7 @@ pub fn send_to(events: &Events, bytes: &[u8]) {
 
 /// Takes all capabilities from the test's thread, for good.
 pub fn drop_rights() {
-    /// `_LINUX_CAPABILITY_VERSION_3`, and 0 for the calling thread.
-    const HEADER: [u32; 2] = [0x2008_0522, 0];
-    /// Effective, permitted and inheritable, twice 32 bits each.
-    const NONE: [u32; 6] = [0; 6];
-    // SAFETY: both pointers are to as much as version 3 of the structures has; only the calling thread
-    // changes.
-    let result = unsafe { libc::syscall(libc::SYS_capset, HEADER.as_ptr(), NONE.as_ptr()) };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    super::rights::keep_capabilities(0);
 }
 
 /// The number of a flow made by `numbered`.

@@ -353,7 +353,8 @@ impl<I: Iterator, J: Job<I::Item>> Verdicts<'_, I, J> {
     fn deny(&mut self, from: usize) {
         for &position in &self.sent[from..] {
             let (item, verdict) = &mut self.queue[position];
-            *verdict = Err(Error::PermissionDenied(self.job.failure(item).with_errno(libc::EPERM)));
+            let denied = Fault::Refused { errno: libc::EPERM, message: None };
+            *verdict = Err(denied.during(self.job.failure(item)));
         }
     }
 

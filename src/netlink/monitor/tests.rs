@@ -15,7 +15,7 @@ fn a_loss_that_is_counted_late_is_told_when_nothing_is_left_to_read() {
     }
     let mut monitor = Monitor::open().expect("a socket");
     monitor.socket().set_receive_buffer(4 << 10).expect("set");
-    monitor.socket().join(NEW_FLOWS).expect("joined");
+    monitor.socket().join([NEW_FLOWS].into_iter()).expect("joined");
     assert!(matches!(monitor.next(Wait::No), Err(Fault::TimedOut)));
     let mut handle = Handle::open().expect("a handle");
     for port in 1..100 {

@@ -3,8 +3,9 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{Memory, Socket, check};
+use super::{Memory, Socket, check, check_taking};
 use crate::netlink::uapi;
+use crate::rights::Capability;
 
 /// No queued datagram takes less of the receive buffer than this.
 const SMALLEST: u32 = 256;
@@ -45,7 +46,7 @@ impl Socket {
         let size = size_of_val(&program) as libc::socklen_t;
         // SAFETY: the structure is live and of the given size, and leads to as many live instructions as it
         // says; setsockopt(2) checks and copies them.
-        check(unsafe {
+        check("setsockopt(2) with SO_ATTACH_FILTER", unsafe {
             libc::setsockopt(
                 self.fd.as_raw_fd(),
                 libc::SOL_SOCKET,
@@ -55,11 +56,6 @@ impl Socket {
             )
         })?;
         Ok(())
-    }
-
-    /// Asks for messages to a multicast group.
-    pub(crate) fn join(&self, group: libc::c_int) -> io::Result<()> {
-        self.set_option(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group)
     }
 
     /// Makes the kernel take a message that it cannot queue here for undelivered, and lets it not
@@ -99,8 +95,10 @@ impl Socket {
     ) -> io::Result<()> {
         let len = size_of_val(&value) as libc::socklen_t;
         // SAFETY: the value is a live int and the length is its size; setsockopt(2) only reads it.
-        check(unsafe { libc::setsockopt(self.fd.as_raw_fd(), level, name, (&raw const value).cast(), len) })?;
-        Ok(())
+        let set =
+            unsafe { libc::setsockopt(self.fd.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+        let (call, takes) = describe(level, name);
+        check_taking(call, takes, set).map(drop)
     }
 
     /// An option whose value is the integer type `T`, or several of one.
@@ -108,10 +106,25 @@ impl Socket {
         let mut len = size_of::<T>() as libc::socklen_t;
         // SAFETY: the value is live and of integers, for which any bytes are valid, and `len` its size,
         // which getsockopt(2) does not write past.
-        check(unsafe {
+        check("getsockopt(2)", unsafe {
             libc::getsockopt(self.fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len)
         })?;
         Ok(value)
+    }
+}
+
+/// The call that sets an option, and the capability that it takes.
+fn describe(level: libc::c_int, name: libc::c_int) -> (&'static str, Option<Capability>) {
+    match (level, name) {
+        (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID) => {
+            ("setsockopt(2) with NETLINK_LISTEN_ALL_NSID", Some(Capability::NetBroadcast))
+        }
+        (libc::SOL_NETLINK, libc::NETLINK_BROADCAST_ERROR) => {
+            ("setsockopt(2) with NETLINK_BROADCAST_ERROR", None)
+        }
+        (libc::SOL_NETLINK, libc::NETLINK_NO_ENOBUFS) => ("setsockopt(2) with NETLINK_NO_ENOBUFS", None),
+        (libc::SOL_SOCKET, libc::SO_RCVBUF) => ("setsockopt(2) with SO_RCVBUF", None),
+        _ => ("setsockopt(2)", None),
     }
 }
 

@@ -49,7 +49,7 @@ fn what_was_sent_before_it_was_connected_is_forgotten() {
                 len,
             )
         };
-        check(sent)
+        check("sendto(2)", sent)
     };
     let mut sent = 0;
     while intrude().is_ok() {

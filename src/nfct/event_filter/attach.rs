@@ -1,11 +1,10 @@
 //! Filters on sockets, and the programs that are made of them.
 
-use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::EventFilter;
-use crate::error::{Error, Failure, Operation, Result, Subject};
+use crate::error::{Denied, Error, Failure, Operation, Result, Subject};
 use crate::events::{EventsBuilder, SocketFilter};
 use crate::nfct::ObjectError;
 use crate::sys;
@@ -28,7 +27,7 @@ impl EventFilter {
         // SAFETY: the filter is alive and only read; its lists are within the limits for which the
         // program fits the library's buffer; the descriptor is borrowed for the call.
         if unsafe { sys::nfct_filter_attach(fd.as_raw_fd(), self.raw.as_ptr()) } < 0 {
-            return Err(self.refused(&io::Error::last_os_error()));
+            return Err(self.refused(&io::Error::last_os_error(), fd));
         }
         // The library leaves a list out, and reports success, when it has no memory for it.
         let complete = lists(fd).map(|lists| lists == self.lists.iter().flatten().count());
@@ -38,7 +37,7 @@ impl EventFilter {
         Self::detach(fd)?;
         match complete {
             Ok(_) => Err(ObjectError::OutOfMemory.into()),
-            Err(error) => Err(refused(&error)),
+            Err(error) => Err(refused(&error, fd)),
         }
     }
 
@@ -48,9 +47,10 @@ impl EventFilter {
     /// [`Error::NotFound`] when the socket has none.
     #[doc(alias = "nfct_filter_detach")]
     pub fn detach(socket: impl AsFd) -> Result<()> {
-        let fd = socket.as_fd().as_raw_fd();
+        let fd = socket.as_fd();
         // SAFETY: the descriptor is borrowed for the call; no pointers are passed.
-        result(unsafe { sys::nfct_filter_detach(fd) })
+        let returned = unsafe { sys::nfct_filter_detach(fd.as_raw_fd()) };
+        if returned < 0 { Err(refused(&io::Error::last_os_error(), fd)) } else { Ok(()) }
     }
 }
 
@@ -72,16 +72,36 @@ impl<'f> EventsBuilder<'f> {
     }
 }
 
-/// The result of attaching or detaching, with errno read at once.
-fn result(returned: c_int) -> Result<()> {
-    if returned >= 0 {
-        return Ok(());
+/// The error for a filter that was not attached or detached. Neither takes a capability: `EPERM` is the answer
+/// for a locked filter, and that of sandboxes.
+pub(super) fn refused(error: &io::Error, socket: BorrowedFd<'_>) -> Error {
+    match Error::from_kernel(Failure::new(Operation::Filter, Subject::Socket).with_io(error)) {
+        Error::PermissionDenied(failure) => {
+            let denied = match is_locked(socket) {
+                true => Denied::LockedFilter,
+                false => Denied::Call("a filter on the socket (SO_ATTACH_FILTER)"),
+            };
+            Error::PermissionDenied(failure.with_denied(denied))
+        }
+        error => error,
     }
-    Err(refused(&io::Error::last_os_error()))
 }
 
-fn refused(error: &io::Error) -> Error {
-    Error::from_kernel(Failure::new(Operation::Filter, Subject::Socket).with_io(error))
+/// Whether the filter of the socket is locked; no, where that cannot be found out.
+fn is_locked(socket: BorrowedFd<'_>) -> bool {
+    let mut locked: libc::c_int = 0;
+    let mut len = size_of_val(&locked) as libc::socklen_t;
+    // SAFETY: both are live, and `len` is the size of the value, which getsockopt(2) does not write past.
+    let rc = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LOCK_FILTER,
+            (&raw mut locked).cast(),
+            &raw mut len,
+        )
+    };
+    rc == 0 && locked != 0
 }
 
 /// The longest program that the kernel takes, in instructions (`BPF_MAXINSNS`).

@@ -5,8 +5,10 @@
 //! agree with Linux 6.18 to the byte, and are 40 bytes too many for 5.10 and 24 for 6.1, whose frame is
 //! smaller. The kernel decides; where it refuses, they are the required size.
 
+use std::os::fd::BorrowedFd;
 use std::{fs, io};
 
+use super::attach::refused;
 use super::kind::{End, KINDS, MARKS, PROTOCOLS, STATES, ZONES, limit};
 use super::{EventFilter, Logic};
 use crate::error::{Error, Failure, Operation, Subject};
@@ -55,7 +57,7 @@ impl EventFilter {
     }
 
     /// The error for a program that the kernel did not take.
-    pub(super) fn refused(&self, error: &io::Error) -> Error {
+    pub(super) fn refused(&self, error: &io::Error, socket: BorrowedFd<'_>) -> Error {
         let failure = Failure::new(Operation::Filter, Subject::Socket).with_io(error);
         let (size, limit) = (self.size() as u64, allowed());
         // Far below the limit, or below the usual one, it was memory that was missing.
@@ -63,7 +65,7 @@ impl EventFilter {
             Some(libc::ENOMEM) if limit.unwrap_or(USUAL) < 2 * size => {
                 Error::FilterTooLarge { failure, size, limit }
             }
-            _ => Error::from_kernel(failure),
+            _ => refused(error, socket),
         }
     }
 }
@@ -146,7 +148,8 @@ mod tests {
     #[test]
     fn a_filter_that_is_too_large_is_told_by_both_numbers() {
         let filter = EventFilter::new().expect("a filter");
-        let refused = |errno| filter.refused(&io::Error::from_raw_os_error(errno));
+        let input = io::stdin();
+        let refused = |errno| filter.refused(&io::Error::from_raw_os_error(errno), input.as_fd());
         assert!(matches!(refused(libc::EPERM), Error::PermissionDenied(_)));
         let failure = Failure::new(Operation::Filter, Subject::Socket);
         let text =

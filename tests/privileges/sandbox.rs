@@ -1,0 +1,114 @@
+//! The ways in which rights are taken away: capabilities, namespaces, mounts, and filters of system calls. They
+//! hold for the calling process, which has one thread.
+
+use std::ffi::CStr;
+use std::{fs, io, ptr};
+
+use libc::{c_int, c_long, c_ulong};
+
+/// A system call to deny: where all of these arguments, by position, have these values.
+pub(crate) struct Rule {
+    pub(crate) call: c_long,
+    pub(crate) arguments: &'static [(u32, c_int)],
+}
+
+impl Rule {
+    pub(crate) const fn whole(call: c_long) -> Self {
+        Self { call, arguments: &[] }
+    }
+}
+
+fn done(result: c_int) {
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+/// Has these system calls fail with this errno, as a program of seccomp(2).
+pub(crate) fn deny(rules: &[Rule], errno: c_int) {
+    let step = |code: u32, no: usize, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: no as u8, k };
+    let load = |offset| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, offset);
+    let is = |value: u32, no| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, no, value);
+    let answer = |value| step(libc::BPF_RET | libc::BPF_K, 0, value);
+    // `struct seccomp_data`: number, architecture, instruction pointer, then each argument in eight bytes.
+    let low_word = if cfg!(target_endian = "little") { 0 } else { 4 };
+    let mut steps = Vec::new();
+    for rule in rules {
+        // Two steps for each argument, and the answer.
+        let rest = 2 * rule.arguments.len() + 1;
+        steps.extend([load(0), is(rule.call as u32, rest)]);
+        for (passed, (position, value)) in rule.arguments.iter().enumerate() {
+            steps.extend([load(16 + 8 * position + low_word), is(*value as u32, rest - 2 * (passed + 1))]);
+        }
+        steps.push(answer(libc::SECCOMP_RET_ERRNO | errno as u32));
+    }
+    steps.push(answer(libc::SECCOMP_RET_ALLOW));
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: no pointers are passed.
+    done(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) });
+    // SAFETY: the program and its steps are live; the kernel copies them.
+    done(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) });
+}
+
+/// Whether system calls can be filtered; qemu-user, which emulates a program alone, refuses it.
+pub(crate) fn can_filter() -> bool {
+    let nothing = ptr::null::<libc::sock_fprog>();
+    // SAFETY: the kernel only reads the program: at a null pointer it finds none and fails.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, nothing) };
+    assert_ne!(set, 0);
+    io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+}
+
+/// Gives up every capability but these, for good: they cannot come back through a program that is started.
+pub(crate) fn bound(kept: u64) {
+    for capability in (0..64).filter(|bit| kept & (1 << bit) == 0) {
+        // SAFETY: no pointers are passed. Past the last capability of the kernel it fails.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as c_ulong, 0, 0, 0) };
+    }
+    crate::common::rights::keep_capabilities(kept);
+}
+
+/// Moves to a new user namespace, and to others with it.
+pub(crate) fn enter_users(others: c_int) -> io::Result<()> {
+    // SAFETY: takes no pointers.
+    match unsafe { libc::unshare(libc::CLONE_NEWUSER | others) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes user and group 0 known in a new user namespace, as the ones from before.
+pub(crate) fn map_root(user: u32, group: u32) {
+    for (file, text) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("0 {user} 1")),
+        ("gid_map", format!("0 {group} 1")),
+    ] {
+        fs::write(format!("/proc/self/{file}"), text).unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+}
+
+/// Moves to a mount namespace of the process's own.
+pub(crate) fn own_mounts() {
+    // SAFETY: takes no pointers.
+    done(unsafe { libc::unshare(libc::CLONE_NEWNS) });
+    mount(c"none", c"/", None, libc::MS_REC | libc::MS_PRIVATE);
+}
+
+/// Hides all below a folder, with an empty file system on top.
+pub(crate) fn hide(folder: &CStr) {
+    mount(c"none", folder, Some(c"tmpfs"), 0);
+}
+
+/// Makes all below a folder read-only.
+pub(crate) fn protect(folder: &CStr) {
+    mount(folder, folder, None, libc::MS_BIND | libc::MS_REC);
+    // What the mount had stays: a user namespace may not take it away.
+    let kept = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RELATIME;
+    mount(folder, folder, None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | kept);
+}
+
+fn mount(source: &CStr, target: &CStr, kind: Option<&CStr>, flags: c_ulong) {
+    let kind = kind.map_or(ptr::null(), CStr::as_ptr);
+    // SAFETY: the texts are live, and the kernel copies them; there is no data.
+    let mounted = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind, flags, ptr::null()) };
+    assert_eq!(mounted, 0, "{}: {}", target.to_string_lossy(), io::Error::last_os_error());
+}
