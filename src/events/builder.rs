@@ -267,7 +267,9 @@ impl EventsBuilder<'_> {
 fn failed(error: io::Error) -> Error {
     let failure = Failure::new(Operation::Listen, Subject::Events);
     match error.raw_os_error() {
-        Some(libc::EPROTONOSUPPORT) => Error::Unsupported(failure.with_io(&error).with_missing(part::NETLINK)),
+        Some(libc::EPROTONOSUPPORT) => {
+            Error::Unsupported(failure.with_io(&error).with_missing(part::NETLINK))
+        }
         Some(libc::ENOPROTOOPT) => Error::Unsupported(failure.with_io(&error)),
         _ => denied::error(failure, &error),
     }

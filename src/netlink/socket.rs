@@ -85,7 +85,9 @@ impl Socket {
         let mut address = address;
         let mut len = len;
         // SAFETY: both pointers are to live locals; getsockname(2) writes at most `len` bytes.
-        check("getsockname(2)", unsafe { libc::getsockname(self.fd.as_raw_fd(), (&raw mut address).cast(), &raw mut len) })?;
+        check("getsockname(2)", unsafe {
+            libc::getsockname(self.fd.as_raw_fd(), (&raw mut address).cast(), &raw mut len)
+        })?;
         self.port = address.nl_pid;
         Ok(())
     }

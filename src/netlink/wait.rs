@@ -78,7 +78,9 @@ pub(crate) fn bell(socket: BorrowedFd<'_>, other: Option<BorrowedFd<'_>>) -> io:
     for (member, events) in std::iter::once(socket).chain(other.map(|other| (other, libc::EPOLLIN))) {
         let mut event = libc::epoll_event { events: events as u32, u64: 0 };
         // SAFETY: both descriptors are open, and the event is live; epoll_ctl(2) only reads it.
-        check("epoll_ctl(2)", unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, member.as_raw_fd(), &raw mut event) })?;
+        check("epoll_ctl(2)", unsafe {
+            libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, member.as_raw_fd(), &raw mut event)
+        })?;
     }
     Ok(set)
 }

@@ -79,16 +79,21 @@ rows! {
     system_service "`SystemCallFilter=@system-service`" needs Filters {
         deny(&OUTSIDE_SYSTEM_SERVICE.map(Rule::whole), EPERM);
     }
-    hardened "all of these that leave it working" needs Filters {
+    unit "the unit below" needs Filters {
         own_mounts();
         protect(c"/proc/sys");
         bound(NET_ADMIN);
+        deny(&[socket_of(&[(0, libc::AF_INET)]), socket_of(&[(0, libc::AF_INET6)])], EAFNOSUPPORT);
         deny(&[Rule::whole(libc::SYS_unshare), Rule::whole(libc::SYS_setns)], EPERM);
         deny(&OUTSIDE_SYSTEM_SERVICE.map(Rule::whole), EPERM);
     }
 }
 
-const NETLINK_SOCKET: Rule = Rule { call: libc::SYS_socket, arguments: &[(0, libc::AF_NETLINK)] };
+const NETLINK_SOCKET: Rule = socket_of(&[(0, libc::AF_NETLINK)]);
+
+const fn socket_of(family: &'static [(u32, libc::c_int)]) -> Rule {
+    Rule { call: libc::SYS_socket, arguments: family }
+}
 
 const fn option(arguments: &'static [(u32, libc::c_int)]) -> Rule {
     Rule { call: libc::SYS_setsockopt, arguments }

@@ -81,3 +81,20 @@ fn the_cookbook_names_existing_examples() {
     }
     assert!(names > 10, "{names} names");
 }
+
+/// Each row of the table of privileges is a test, and each such test a row.
+#[test]
+fn the_rows_of_privileges_are_the_tests() {
+    let page = fs::read_to_string(root().join("docs/privileges.md")).expect("the page");
+    let (_, table) = page.split_once("\n| with |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows: Vec<_> = rows.filter_map(|row| row.split(" | ").next()?.strip_prefix("| ")).collect();
+    let file = fs::read_to_string(root().join("tests/privileges/rows.rs")).expect("the tests");
+    let tests: Vec<_> = file
+        .lines()
+        .filter(|line| line.contains("\" needs "))
+        .map(|line| line.split('"').nth(1).expect("a name"))
+        .collect();
+    assert!(rows.len() > 20, "{rows:?}");
+    assert_eq!(rows, tests, "in one order");
+}
