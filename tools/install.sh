@@ -9,7 +9,7 @@ manager=$(basename "$(command -v apt-get || command -v dnf || true)")
 
 # Makes sure that all of "$@" are here. Everything that is missing is named before any of it is installed.
 need() {
-    local missing=() packages=() rustup=()
+    local missing=() packages=() rustup=() tools=()
     find_missing "$@"
     [ ${#missing[@]} != 0 ] || return 0
     plan
@@ -20,6 +20,7 @@ need() {
     say "missing: $(names)"
     [ ${#packages[@]} = 0 ] || install_packages
     [ ${#rustup[@]} = 0 ] || install_with_rustup "${rustup[@]}"
+    [ ${#tools[@]} = 0 ] || install_cargo_tools "${tools[@]}"
     find_missing "$@"
     [ ${#missing[@]} = 0 ] || refuse "$@"
 }
@@ -46,6 +47,7 @@ have() {
         debian-keys) exists /usr/share/keyrings/debian-archive-keyring.gpg ;;
         rust) find_rust ;;
         namespaces) ! command -v unshare >/dev/null || can_make_namespaces ;;
+        cargo-*) find_rust && have_cargo_tool "$1" ;;
         fmt | clippy) find_rust && cargo "$1" --version >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac
@@ -85,6 +87,7 @@ names() {
             library) thing="libnetfilter_conntrack 1.0.9 or newer" ;;
             certificates) thing="CA certificates" ;;
             rust) thing="Rust $(rust_floor) or newer" ;;
+            cargo-*) thing="$thing $(tool_release "$thing")" ;;
             fmt | clippy) thing="cargo $thing" ;;
             namespaces) thing="the right to make network namespaces" ;;
         esac
@@ -120,13 +123,15 @@ packages_with() {
     esac
 }
 
-# Sets `packages` to those with what is missing, and `rustup` to what that has to install instead.
+# Sets `packages` to those with what is missing, `rustup` to what that has to install instead, and `tools` to what
+# cargo builds.
 plan() {
     local thing found
-    packages=() rustup=()
+    packages=() rustup=() tools=()
     for thing in "${missing[@]}"; do
         case $thing in
             namespaces) continue ;;
+            cargo-*) tools+=("$thing"); continue ;;
             rust | fmt | clippy) found=$(packaged_rust "$thing") ;;
             *) found=$(packages_of "$thing") ;;
         esac
@@ -157,6 +162,7 @@ may_install() {
     [ -t 0 ] && [ -t 2 ] || return 1
     local answer what="${packages[*]}"
     [ ${#rustup[@]} = 0 ] || what+="${what:+, and }Rust with rustup"
+    [ ${#tools[@]} = 0 ] || what+="${what:+, and }${tools[*]} with cargo"
     say "missing: $(names)"
     read -rp "Install $what? [y/N] " answer
     [[ $answer = [yY]* ]]
@@ -169,6 +175,7 @@ refuse() {
     printf 'dev: missing: %s\n' "$(names)"
     [ ${#packages[@]} = 0 ] || advise_packages
     [ ${#rustup[@]} = 0 ] || advise_rustup
+    [ ${#tools[@]} = 0 ] || printf 'Cargo builds %s with "cargo install --locked".\n' "${tools[*]}"
     case " $* " in *" unshare "*) have namespaces || namespace_advice ;; esac
     case $command in
         demo | test) ;;
@@ -190,7 +197,7 @@ can_install_packages() { [ -n "$manager" ] && is_root_within_reach; }
 
 # All that is planned, and something is.
 can_install() {
-    [ ${#packages[@]} != 0 ] || [ ${#rustup[@]} != 0 ] || return 1
+    [ ${#packages[@]} != 0 ] || [ ${#rustup[@]} != 0 ] || [ ${#tools[@]} != 0 ] || return 1
     [ ${#packages[@]} = 0 ] || can_install_packages
 }
 
