@@ -98,3 +98,25 @@ fn the_rows_of_privileges_are_the_tests() {
     assert!(rows.len() > 20, "{rows:?}");
     assert_eq!(rows, tests, "in one order");
 }
+
+/// Each trap of the page is a test of `tests/traps`, and each such test a trap.
+#[test]
+fn the_traps_are_the_tests() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).expect("the page");
+    let section = page.split("\n## Traps\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let rows = section.expect("the section").lines().filter(|line| line.ends_with("` |"));
+    let listed: Vec<_> = rows.filter_map(|row| row.rsplit('`').nth(1)).map(str::to_owned).collect();
+    let mut tests = Vec::new();
+    for entry in fs::read_dir(root().join("tests/traps")).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let module = path.file_stem().and_then(|name| name.to_str()).expect("UTF-8");
+        let text = fs::read_to_string(&path).expect("a module");
+        let names = text.split("#[test]\nfn ").skip(1).filter_map(|test| test.split('(').next());
+        tests.extend(names.map(|name| format!("{module}::{name}")));
+    }
+    assert!(tests.len() > 50, "{} tests", tests.len());
+    assert!(page.contains(&format!("| {} tests,", tests.len())), "the number of tests");
+    let sorted: BTreeSet<_> = listed.iter().cloned().collect();
+    assert_eq!(sorted.len(), listed.len(), "one is listed twice");
+    assert_eq!(sorted, tests.into_iter().collect());
+}
