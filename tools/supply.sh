@@ -43,18 +43,16 @@ check_advisories() {
 
 # Whether a release would need another version number than it has, by the newest that is released.
 check_semver() {
-    local package status
+    local package answer
     for package in $(packages); do
         say "version of $package"
-        status=0
-        cargo info --registry crates-io "$package" >"$target/released" 2>&1 || status=$?
-        if [ $status = 0 ]; then
+        if answer=$(cargo info --registry crates-io "$package" 2>&1); then
             need cargo-semver-checks
             cargo semver-checks --package "$package" --all-features
-        elif grep -q 'could not find' "$target/released"; then
+        elif [[ $answer = *"could not find"* ]]; then
             say "SKIPPED: version of $package: it has no release to compare with yet"
         else
-            cat "$target/released" >&2
+            printf '%s\n' "$answer" >&2
             say "SKIPPED: version of $package: the registry cannot be asked, see above"
         fi
     done

@@ -15,7 +15,8 @@ impl Handle {
     /// It sends a first request, so you see missing rights or support here and not later.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`](crate::Error::PermissionDenied) without `CAP_NET_ADMIN`;
+    /// [`Error::PermissionDenied`](crate::Error::PermissionDenied) without `CAP_NET_ADMIN`, or where a sandbox
+    /// forbids netlink sockets (see [Privileges and sandboxes](crate::guide::privileges));
     /// [`Error::Unsupported`](crate::Error::Unsupported) when the kernel has no netfilter netlink
     /// (`CONFIG_NETFILTER_NETLINK`, module `nfnetlink`) or no connection tracking behind it
     /// (`CONFIG_NF_CT_NETLINK`, module `nf_conntrack_netlink`), which
