@@ -250,12 +250,10 @@ impl QueryFault {
         match self {
             Self::OutOfStep => Error::OutOfStep(failure),
             Self::NotSent(error) => Fault::Io(error).during(failure),
-            // Of a sandbox, the library's system calls have the same errno. Here they are told apart.
-            Self::Refused(errno @ (libc::EPERM | libc::EACCES)) => match connect::open(connect::PATIENCE) {
-                Err(fault @ Fault::Io(_)) => fault.during(failure),
-                _ => Fault::Refused { errno, message: None }.during(failure),
+            Self::Refused(errno) => match denied_call(errno) {
+                Some(fault) => fault.during(failure),
+                None => Fault::Refused { errno, message: None }.during(failure),
             },
-            Self::Refused(errno) => Fault::Refused { errno, message: None }.during(failure),
             Self::Failed(errno) => match errno {
                 libc::EAGAIN => Error::TimedOut(failure.with_errno(errno)),
                 libc::ENOBUFS => Error::Overrun(failure.with_errno(errno)),
@@ -293,6 +291,13 @@ fn is_verdict(errno: c_int, operation: Operation) -> bool {
         | libc::ENOSPC => true,
         _ => false,
     }
+}
+
+/// The system call that is denied here, where this errno of the library can be that of one. The library makes
+/// several, and its errno is that of the kernel's refusal too: the same calls, made here, tell them apart.
+pub(super) fn denied_call(errno: c_int) -> Option<Fault> {
+    let opened = is_denial(errno).then(|| connect::open(connect::PATIENCE));
+    opened?.err().filter(|fault| matches!(fault, Fault::Io(_)))
 }
 
 /// The error for a handle that the library did not open. It makes several system calls, and the errno does not

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::callback::Deliver;
 use super::handle::{Patience, RawHandle};
-use super::session::open_failed;
+use super::session::{denied_call, open_failed};
 use super::tracked::Tracked;
 use super::{Conntrack, Expect};
 use crate::error::{Error, Failure, Fault, Operation, Result, Subject};
@@ -263,7 +263,10 @@ impl<T: Tracked> Subscription<T> {
                 // stops must not keep us for ever.
                 Err(libc::ENOMSG) if foreign < MOST_FOREIGN || !wait.is_over() => foreign += 1,
                 Err(libc::ENOMSG) => return Ok(value),
-                Err(errno) => return Err(Error::System(failure().with_errno(errno))),
+                Err(errno) => {
+                    let system = || Error::System(failure().with_errno(errno));
+                    return Err(denied_call(errno).map_or_else(system, |fault| fault.during(failure())));
+                }
             }
         }
     }

@@ -163,3 +163,26 @@ fn the_text_of_a_handle_from_better_times_names_the_capability() {
     });
     assert_eq!(denied, "`CAP_NET_ADMIN`");
 }
+
+/// Of what is open already: the library's errno for this is that of a refusal.
+#[cfg(feature = "nfct")]
+#[test]
+fn an_answer_that_cannot_be_received_is_not_a_refusal() {
+    use netfilter_conntrack::events::EventKind;
+    use netfilter_conntrack::nfct::{Session, Subscription};
+    use std::ops::ControlFlow;
+
+    let mut handle = require_kernel!();
+    let mut events = Events::open().expect("events");
+    let mut session = Session::open().expect("a session");
+    let mut subscription = Subscription::open(EventKind::ALL).expect("a subscription");
+    create(&mut handle, [&numbered(1)]);
+    let receive = || {
+        let heard = subscription.try_catch(|_, _| ControlFlow::<()>::Continue(())).map(drop);
+        let listed = session.dump(None, |_| ControlFlow::<()>::Continue(())).map(drop);
+        let next = events.try_next().expect("an error").map(drop);
+        [heard, listed, next, handle.get(numbered(1)).map(drop)].map(cell).to_vec()
+    };
+    let Some(cells) = without(&[Rule::whole(libc::SYS_recvfrom)], EPERM, receive) else { return };
+    assert_eq!(cells, ["denied: `recvfrom(2)`"; 4]);
+}
