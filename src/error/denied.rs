@@ -15,6 +15,7 @@ pub(crate) enum Denied {
     /// No right is missing: a policy of the machine, as of seccomp(2), forbids this system call.
     Call(&'static str),
     /// Nobody may change the filter of the socket any more (`SO_LOCK_FILTER`).
+    #[cfg(feature = "nfct")]
     LockedFilter,
 }
 
@@ -31,6 +32,7 @@ impl fmt::Display for Denied {
             Self::Call(call) => {
                 write!(f, "no right is missing, but a sandbox (seccomp or a security module) forbids {call}")
             }
+            #[cfg(feature = "nfct")]
             Self::LockedFilter => f.write_str("the filter of the socket is locked"),
         }
     }

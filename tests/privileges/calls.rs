@@ -149,6 +149,15 @@ fn a_filter_that_cannot_be_attached_is_named() {
     };
     let Some(cells) = without(&[attach], EPERM, open) else { return };
     assert_eq!(cells, ["denied: `a filter on the socket (SO_ATTACH_FILTER)`"]);
+
+    let mut events = Events::open().expect("events");
+    let filter = EventFilter::new().expect("a filter");
+    filter.attach(&events).expect("attached");
+    common::raw::set_option(std::os::fd::AsFd::as_fd(&events), SOL_SOCKET, libc::SO_LOCK_FILTER, 1);
+    let error = filter.attach(&events).expect_err("locked");
+    assert_eq!(error.kind(), netfilter_conntrack::ErrorKind::PermissionDenied);
+    assert!(error.to_string().ends_with("; the filter of the socket is locked"), "{error}");
+    assert_eq!(events.try_next(), None);
 }
 
 /// The errno is the same where the capability is missing, and then the text names that.

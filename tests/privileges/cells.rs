@@ -28,7 +28,7 @@ pub(crate) const COLUMNS: [&str; 9] = [
 
 /// All columns, of this process as it is now; `other` is another network namespace.
 pub(crate) fn observe(other: OwnedFd) -> Vec<String> {
-    let mut cells = vec![
+    let cells = vec![
         cell(list()),
         cell(Handle::open().and_then(|mut handle| handle.get(numbered(HERE)).map(drop))),
         cell(create_and_delete()),
@@ -38,7 +38,7 @@ pub(crate) fn observe(other: OwnedFd) -> Vec<String> {
         preflight(),
     ];
     #[cfg(feature = "nfct")]
-    cells.extend([cell(c_library::dump()), cell(c_library::events())]);
+    let cells = [cells, vec![cell(c_library::dump()), cell(c_library::events())]].concat();
     cells
 }
 

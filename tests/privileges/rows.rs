@@ -58,8 +58,10 @@ rows! {
         deny(&[NETLINK_SOCKET], EAFNOSUPPORT);
     }
     private_users "`PrivateUsers=yes`" needs Users {
-        // SAFETY: neither takes anything, and both always succeed.
-        let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
+        // SAFETY: takes nothing, and always succeeds.
+        let user = unsafe { libc::geteuid() };
+        // SAFETY: as above.
+        let group = unsafe { libc::getegid() };
         enter_users(0).expect("a user namespace");
         map_root(user, group);
     }

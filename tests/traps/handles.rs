@@ -92,6 +92,6 @@ fn handle_of_two_threads_mixes_their_answers() {
     impl<T: Sync> Of<T> {
         const SHARED: bool = true;
     }
-    assert!(!Of::<Session>::SHARED && !Of::<Subscription>::SHARED && Of::<u8>::SHARED);
+    const { assert!(!Of::<Session>::SHARED && !Of::<Subscription>::SHARED && Of::<u8>::SHARED) };
     let _ = Of(0).0;
 }
