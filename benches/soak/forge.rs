@@ -42,7 +42,7 @@ impl Forge {
     }
 
     /// A message to the socket with this address. It may be anything.
-    pub(crate) fn to_socket(&mut self, port: u32) -> Vec<u8> {
+    pub(crate) fn for_socket(&mut self, port: u32) -> Vec<u8> {
         match self.chance.below(8) {
             0 => self.event(port),
             1 => self.altered(port),
@@ -60,7 +60,7 @@ impl Forge {
 
     /// A message to a group, which the kernel gets too: nothing in it may be a request, or the kernel would
     /// carry it out, and nothing would be forged about the result.
-    pub(crate) fn to_group(&mut self) -> Vec<u8> {
+    pub(crate) fn for_group(&mut self) -> Vec<u8> {
         match self.chance.below(5) {
             0 => self.event(0),
             1 => self.altered(0),

@@ -1,6 +1,7 @@
 //! No descriptor left, for every number of descriptors that are: each operation is a complete success or
 //! `System`, and afterwards none is lost.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -41,8 +42,8 @@ const OPERATIONS: [(&str, Operation); 9] = [
     }),
     ("delete and create", |handle| {
         let outcome = handle.delete_matching(Selector::all()).run()?;
-        let again = handle.create_or_update_many((0..FLOWS).map(|number| world::flow(WRITER, number)));
-        again.map(|(_, result)| result).collect::<Outcome<()>>()?;
+        let mut again = handle.create_or_update_many((0..FLOWS).map(|number| world::flow(WRITER, number)));
+        again.try_for_each(|(_, result)| result)?;
         match outcome.error {
             Some(error) => Err(error),
             None => Ok(outcome.done),
@@ -91,8 +92,7 @@ impl Descriptors {
         let (name, operation) = *self.chance.one_of(&OPERATIONS);
         let before = open_descriptors()?;
         let all = limit()?;
-        // Those that are open have the lowest numbers.
-        set_limit(before as u64 + left)?;
+        set_limit(with_free(&before, left))?;
         let result = operation(&mut self.handle);
         set_limit(all)?;
         tally.operations += 1;
@@ -108,14 +108,27 @@ impl Descriptors {
         }
         match open_descriptors()? {
             after if after == before => Ok(()),
-            after => Err(format!("{name} with {left}: {before} descriptors before, {after} after").into()),
+            after => {
+                Err(format!("{name} with {left}: descriptors {before:?} before, {after:?} after").into())
+            }
         }
     }
 }
 
-fn open_descriptors() -> Result<usize> {
-    // That of the listing itself is one of them.
-    Ok(fs::read_dir("/proc/self/fd")?.count() - 1)
+/// The numbers of the descriptors that are open.
+fn open_descriptors() -> Result<BTreeSet<u64>> {
+    let listing = fs::read_dir("/proc/self/fd")?;
+    let numbers = listing.map(|file| Ok(file?.file_name().to_string_lossy().parse()?));
+    let numbers = numbers.collect::<Result<BTreeSet<u64>>>()?;
+    // That of the listing is closed again.
+    let is_open = |number: &u64| fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
+    Ok(numbers.into_iter().filter(is_open).collect())
+}
+
+/// The limit that leaves so many numbers free below it.
+fn with_free(open: &BTreeSet<u64>, left: u64) -> u64 {
+    let free = (0..).filter(|number| !open.contains(number));
+    free.take(left as usize + 1).last().unwrap_or(0)
 }
 
 fn limit() -> Result<u64> {

@@ -26,7 +26,7 @@ impl Hostile {
     }
 
     fn attack(&mut self, victim: &Victim, tally: &mut Tally) {
-        let message = self.forge.to_socket(victim.port);
+        let message = self.forge.for_socket(victim.port);
         let sent = raw::send(self.socket.as_fd(), victim.port, &message);
         // A socket that is full, or closed meanwhile, gets nothing.
         let refused = match sent {
@@ -49,7 +49,7 @@ impl Job for Hostile {
                 self.attack(victim, tally);
             }
             let group = self.forge.chance().below(GROUPS) + 1;
-            if raw::multicast(self.socket.as_fd(), group, &self.forge.to_group()).is_ok() {
+            if raw::multicast(self.socket.as_fd(), group, &self.forge.for_group()).is_ok() {
                 *tally.errors.entry("multicast".to_owned()).or_default() += 1;
                 tally.operations += 1;
             }

@@ -109,6 +109,7 @@ impl Job for Mirrors {
                 .into());
             }
         }
+        drop((copies, kernel));
         // A new one in its place, with another buffer.
         self.synced = std::mem::replace(&mut self.followed, mirror(*self.chance.one_of(&BUFFERS))?);
         self.shadow = by_key(&self.followed);

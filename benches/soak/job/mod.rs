@@ -74,7 +74,7 @@ fn open(name: &str, seed: u64) -> Result<Box<dyn Job>> {
         "events" => Box::new(listen::Listener::open(seed)?),
         "mirror" => Box::new(mirror::Mirrors::open(seed)?),
         "nfct session" => Box::new(session::Sessions::open(seed)?),
-        "nfct subscription" => Box::new(subscription::Listener::open()?),
+        "nfct subscription" => Box::new(subscription::Listener::open(seed)?),
         "losses" => Box::new(loss::Losses::open(seed)?),
         "namespaces" => Box::new(namespaces::Namespaces::open(seed)?),
         "descriptors" => Box::new(descriptors::Descriptors::open(seed)?),

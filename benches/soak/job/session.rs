@@ -46,7 +46,8 @@ impl Sessions {
         tally.error(error.kind());
         match error {
             Error::NotFound(_) | Error::Exists(_) => return Ok((Fate::Known(Some(error.kind())), None)),
-            Error::OutOfStep(_) => {}
+            // Messages of others take room in the socket.
+            Error::Overrun(_) => {}
             Error::System(_) if error.raw_os_error() == Some(libc::ENOMSG) => {}
             error => return Err(error.into()),
         }

@@ -1,27 +1,36 @@
 //! The C library's own receive loop for events. It reports that events were lost, not how many.
 
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::nfct::Subscription;
 use netfilter_conntrack::{Error, Flow};
 
-use crate::Result;
 use crate::post::{Changes, Job, Tally};
-use crate::world;
+use crate::world::{self, BUFFERS, Chance};
+use crate::{Result, raw};
 
 pub(crate) struct Listener {
     events: Subscription,
     seen: Changes,
     overruns: u64,
     before: Changes,
+    chance: Chance,
 }
 
 impl Listener {
-    pub(crate) fn open() -> Result<Self> {
+    pub(crate) fn open(seed: u64) -> Result<Self> {
+        Self::after(Changes::default(), Chance::new(seed))
+    }
+
+    /// One that was opened after these changes, with any receive buffer.
+    fn after(before: Changes, mut chance: Chance) -> Result<Self> {
         let events = Subscription::open(EventKind::ALL)?;
-        Ok(Self { events, seen: Changes::default(), overruns: 0, before: Changes::default() })
+        let buffer = i32::try_from(*chance.one_of(&BUFFERS))?;
+        raw::set_option(events.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, buffer);
+        Ok(Self { events, seen: Changes::default(), overruns: 0, before, chance })
     }
 
     /// Reads what comes within a time. Returns whether an overrun ended it.
@@ -71,7 +80,7 @@ impl Job for Listener {
             )
             .into());
         }
-        *self = Self { before: all, ..Self::open()? };
+        *self = Self::after(all, Chance::new(self.chance.below(u32::MAX).into()))?;
         Ok(())
     }
 }
