@@ -29,7 +29,7 @@ impl Listener {
     fn after(before: Changes, mut chance: Chance) -> Result<Self> {
         let events = Subscription::open(EventKind::ALL)?;
         let buffer = i32::try_from(*chance.one_of(&BUFFERS))?;
-        raw::set_option(events.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, buffer);
+        raw::set_option(events.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, buffer);
         Ok(Self { events, seen: Changes::default(), overruns: 0, before, chance })
     }
 
