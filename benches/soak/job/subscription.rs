@@ -33,9 +33,10 @@ impl Listener {
         Ok(Self { events, seen: Changes::default(), overruns: 0, before, chance })
     }
 
-    /// Reads what comes within a time. Returns whether an overrun ended it.
+    /// Reads what comes within a time. Returns whether anything did: more may be there.
     fn read(&mut self, time: Duration, tally: &mut Tally) -> Result<bool> {
         let Self { events, seen, .. } = self;
+        let before = seen.sum();
         let mut wrong = None;
         let result = events.catch_timeout(time, |kind, ct| {
             tally.operations += 1;
@@ -53,7 +54,7 @@ impl Listener {
             return Err(reason.into());
         }
         match result {
-            Ok(_) => Ok(false),
+            Ok(_) => Ok(self.seen.sum() > before),
             Err(error @ Error::Overrun(_)) => {
                 tally.error(error.kind());
                 self.overruns += 1;
