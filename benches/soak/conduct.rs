@@ -16,7 +16,7 @@ use super::{Options, Result, table, world};
 const ROUND: Duration = Duration::from_secs(4);
 /// How much more memory than at the beginning a process may have: allocators keep some, and tables of its own
 /// are not always of one size.
-const ALLOWANCE_KIB: u64 = 512;
+const ALLOWANCE_KIB: u64 = 1024;
 /// How often a line is printed where it cannot be written over.
 const LOG: Duration = Duration::from_secs(30);
 

@@ -169,7 +169,7 @@ impl<'s> Expectations<'s> {
         let message = request(change.request(), expect)?;
         let operation = change.request().operation();
         let failure = Failure::new(operation, subject(expect));
-        self.session.send_message(&message, operation).map_err(|fault| fault.error(failure.clone()))?;
+        self.session.send_message(&message).map_err(|fault| fault.error(failure.clone()))?;
         Ok(self.session.pending(failure, Refusal::Expect(OfExpectation::of(expect))))
     }
 

@@ -75,7 +75,7 @@ impl Session {
         let message = request(change.request(), ct)?;
         let operation = change.request().operation();
         let failure = failure(operation, ct);
-        self.send_message(&message, operation).map_err(|fault| fault.error(failure.clone()))?;
+        self.send_message(&message).map_err(|fault| fault.error(failure.clone()))?;
         Ok(self.pending(failure, Refusal::Conntrack(Suspects::of(ct))))
     }
 

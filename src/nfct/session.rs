@@ -155,20 +155,20 @@ impl Session {
         operation: Operation,
         deliver: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
-        self.send_message(message, operation)?;
+        self.send_message(message)?;
         self.receive(Patience::Silence(self.timeout), operation, deliver)
     }
 
     /// Sends a request as it is: the bytes that were built and checked, without a second look at the object.
-    pub(super) fn send_message(&mut self, message: &Message, operation: Operation) -> Result<(), QueryFault> {
+    pub(super) fn send_message(&mut self, message: &Message) -> Result<(), QueryFault> {
         if self.out_of_step {
             return Err(QueryFault::OutOfStep);
         }
         // No answer will come of what was not sent, so the session stays in step.
-        self.handle.send(message.as_bytes()).map_err(|errno| QueryFault::of(errno, operation))
+        self.handle.send(message.as_bytes()).map_err(QueryFault::NotSent)
     }
 
-    /// Has the library receive an answer.
+    /// Has the library receive an answer to what was sent.
     pub(super) fn receive<T: Object>(
         &mut self,
         patience: Patience<'_>,
@@ -176,7 +176,15 @@ impl Session {
         deliver: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
         // SAFETY: no call is made before the library receives.
-        unsafe { self.call(patience, operation, deliver, |_| Err(libc::EAGAIN)) }
+        let received = unsafe { self.call(patience, operation, deliver, |_| Err(libc::EAGAIN)) };
+        received.map_err(|fault| match fault {
+            // The answer is in the socket, and nobody took it out.
+            QueryFault::NotSent(errno) => {
+                self.out_of_step = true;
+                QueryFault::Failed(errno)
+            }
+            fault => fault,
+        })
     }
 
     /// Makes one call of the library, receives the answer where that is still to come (`EAGAIN`), and judges
@@ -205,7 +213,10 @@ impl Session {
         };
         // SAFETY: the handle has both subsystems; `call` is the caller's promise, and that of `receive`.
         let outcome = unsafe { self.handle.run(Deliver::Owned(deliver), call) };
-        let result = outcome.result.map_err(|errno| QueryFault::of(errno, operation));
+        let result = outcome.result.map_err(|errno| match outcome.called {
+            true => QueryFault::of(errno, operation),
+            false => QueryFault::NotSent(errno),
+        });
         self.out_of_step = matches!(result, Err(QueryFault::Failed(_)));
         match outcome.panic {
             Some(panic) => resume_unwind(panic),
@@ -232,6 +243,8 @@ impl Session {
 pub(super) enum QueryFault {
     /// It was not made.
     OutOfStep,
+    /// It could not be made: no memory, or an error of sending.
+    NotSent(c_int),
     /// The kernel's answer.
     Refused(c_int),
     /// There is no answer, or it was not received as a whole.
@@ -247,6 +260,7 @@ impl QueryFault {
     pub(super) fn error(self, failure: Failure) -> Error {
         match self {
             Self::OutOfStep => Error::OutOfStep(failure),
+            Self::NotSent(errno) => Error::System(failure.with_errno(errno)),
             Self::Refused(errno) => Fault::Refused { errno, message: None }.during(failure),
             Self::Failed(errno) => match errno {
                 libc::EAGAIN => Error::TimedOut(failure.with_errno(errno)),

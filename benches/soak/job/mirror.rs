@@ -55,9 +55,9 @@ impl Mirrors {
     }
 }
 
-/// A mirror whose buffer stays as small as it is.
+/// A mirror whose buffer stays as small as it is, and that drops changes soon that nobody reads.
 fn mirror(buffer: usize) -> Result<Mirror> {
-    Ok(Mirror::builder().receive_buffer(buffer).receive_buffer_limit(0).open()?)
+    Ok(Mirror::builder().receive_buffer(buffer).receive_buffer_limit(0).unread_limit(256).open()?)
 }
 
 /// A flow without what moves by itself: the time left, and the kernel's reference count.
