@@ -74,7 +74,8 @@ fn fails() -> bool {
     true
 }
 
-/// The place in the library that this allocation is made from: the innermost one outside of this program.
+/// The place in the C library that this allocation is made from. A function whose last act it is has none: it has
+/// left the stack.
 fn site() -> Option<String> {
     let mut frames = [ptr::null_mut::<c_void>(); 24];
     // SAFETY: the buffer is live and has room for so many.
@@ -88,9 +89,9 @@ fn site() -> Option<String> {
         }
         // SAFETY: the call succeeded, so this is the name of a loaded file.
         let file = unsafe { CStr::from_ptr(info.dli_fname) }.to_string_lossy().into_owned();
-        let (_, name) = file.rsplit_once('/')?;
-        let offset = frame as usize - info.dli_fbase as usize;
-        name.contains(".so").then(|| format!("{}+{offset:#x}", name.split('.').next().unwrap_or(name)))
+        let library =
+            ["libnetfilter_conntrack", "libnfnetlink"].into_iter().find(|name| file.contains(name))?;
+        Some(format!("{library}+{:#x}", frame as usize - info.dli_fbase as usize))
     })
 }
 

@@ -161,8 +161,11 @@ fn messages() {
     assert!(at_each_allocation("Conntrack::parse_payload", parse, parsed) >= 4);
     let message = common::raw::request(common::raw::CT_NEW, 0, 0, family, 0, &attributes);
     assert!(at_each_allocation("Conntrack::parse", || Conntrack::parse(&message), parsed) >= 4);
-    // Beside what another object has. (Helper information is not kept.)
     let whole = Conntrack::parse_payload(&attributes, family).expect("an object");
+    assert!(
+        at_each_allocation("Conntrack::try_clone, of a parsed object", || whole.try_clone(), parsed) >= 3
+    );
+    // Beside what another object has. (Helper information is not kept.)
     let other = Conntrack::try_from(&numbered(1)).expect("an object");
     let copied = || {
         let mut copy = whole.try_clone()?;

@@ -144,6 +144,7 @@ fn questions() {
     // Only the library of 1.1.0 can flush by more than a family.
     let mut v6 = DumpFilter::new().expect("a filter");
     v6.family(netfilter_conntrack::model::Family::Ipv6).expect("set");
+    session.flush_filtered(&v6).expect("flushed");
     query(
         &mut handle,
         "Session::flush_filtered",
