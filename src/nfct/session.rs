@@ -9,7 +9,7 @@ use std::panic::resume_unwind;
 use std::time::Duration;
 
 use super::callback::Deliver;
-use super::handle::{BOTH, Patience, RawHandle};
+use super::handle::{self, BOTH, Patience, RawHandle};
 use super::tracked::Object;
 use crate::error::{Error, Failure, Fault, Operation, Result, Subject};
 use crate::kernel::{During, connect, part};
@@ -168,54 +168,41 @@ impl Session {
         self.handle.send(message.as_bytes()).map_err(QueryFault::NotSent)
     }
 
-    /// Has the library receive an answer to what was sent.
+    /// Has the library build and send a request: a failure here means that nothing was asked.
+    ///
+    /// # Safety
+    ///
+    /// `send` makes one call of the library on the handle that it is given, which sends a request and receives
+    /// nothing, and returns the result. It has the library send no object: the library also sends requests that
+    /// it could not complete, and relies on its caller for the length of labels and helper information.
+    pub(super) unsafe fn send_by(
+        &mut self,
+        send: impl FnOnce(*mut sys::nfct_handle) -> c_int,
+    ) -> Result<(), QueryFault> {
+        if self.out_of_step {
+            return Err(QueryFault::OutOfStep);
+        }
+        handle::done(send(self.handle.as_ptr())).map_err(QueryFault::NotSent)
+    }
+
+    /// Has the library receive the answer to what was sent, and judges the result.
     pub(super) fn receive<T: Object>(
         &mut self,
         patience: Patience<'_>,
         operation: Operation,
         deliver: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
-        // SAFETY: no call is made before the library receives.
-        let received = unsafe { self.call(patience, operation, deliver, |_| Err(libc::EAGAIN)) };
-        received.map_err(|fault| match fault {
-            // The answer is in the socket, and nobody took it out.
-            QueryFault::NotSent(errno) => {
-                self.out_of_step = true;
-                QueryFault::Failed(errno)
-            }
-            fault => fault,
-        })
-    }
-
-    /// Makes one call of the library, receives the answer where that is still to come (`EAGAIN`), and judges
-    /// the result.
-    ///
-    /// # Safety
-    ///
-    /// `call` makes one call of the library on the handle that it is given at most, and returns the result.
-    /// It has the library send no object: the library also sends requests that it could not complete, and relies
-    /// on its caller for the length of labels and helper information.
-    pub(super) unsafe fn call<T: Object>(
-        &mut self,
-        patience: Patience<'_>,
-        operation: Operation,
-        deliver: &mut dyn FnMut(T) -> ControlFlow<()>,
-        call: impl FnOnce(*mut sys::nfct_handle) -> Result<(), c_int>,
-    ) -> Result<(), QueryFault> {
         if self.out_of_step {
             return Err(QueryFault::OutOfStep);
         }
-        // The kernel answers a request before it returns from it, so waiting is the exception.
-        let call = |handle| match call(handle) {
-            // SAFETY: this is inside of `run`, with its handle.
-            Err(libc::EAGAIN) => unsafe { RawHandle::receive(handle, patience) },
-            result => result,
-        };
-        // SAFETY: the handle has both subsystems; `call` is the caller's promise, and that of `receive`.
+        // SAFETY: this is inside of `run`, with its handle.
+        let call = |handle| unsafe { RawHandle::receive(handle, patience) };
+        // SAFETY: the handle has both subsystems, and `call` calls the library on it.
         let outcome = unsafe { self.handle.run(Deliver::Owned(deliver), call) };
         let result = outcome.result.map_err(|errno| match outcome.called {
             true => QueryFault::of(errno, operation),
-            false => QueryFault::NotSent(errno),
+            // The answer is in the socket, and nobody took it out.
+            false => QueryFault::Failed(errno),
         });
         self.out_of_step = matches!(result, Err(QueryFault::Failed(_)));
         match outcome.panic {
@@ -243,7 +230,7 @@ impl Session {
 pub(super) enum QueryFault {
     /// It was not made.
     OutOfStep,
-    /// It could not be made: no memory, or an error of sending.
+    /// It could not be sent.
     NotSent(c_int),
     /// The kernel's answer.
     Refused(c_int),
