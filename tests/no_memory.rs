@@ -24,11 +24,12 @@ const FLOWS: u32 = 100;
 struct Tools {
     handle: Handle,
     events: Events,
-    mirror: Mirror,
+    /// The others only where they are needed.
+    mirror: Option<Mirror>,
     #[cfg(feature = "nfct")]
-    session: netfilter_conntrack::nfct::Session,
+    session: Option<netfilter_conntrack::nfct::Session>,
     #[cfg(feature = "nfct")]
-    subscription: netfilter_conntrack::nfct::Subscription,
+    subscription: Option<netfilter_conntrack::nfct::Subscription>,
 }
 
 /// The calls that the crate and the C library make.
@@ -107,9 +108,10 @@ const DIRECT: &[Operation] = &[
     ("Events::waker", |tools| Ok(tools.events.waker().map(drop)?)),
     ("Mirror::open", |_| Ok(Mirror::open().map(|mirror| assert_eq!(mirror.len() as u32, FLOWS))?)),
     ("Mirror::sync_timeout", |tools| {
-        tools.mirror.resync();
-        let in_step = tools.mirror.sync_timeout(Duration::from_secs(2))?;
-        assert!(!in_step || tools.mirror.len() as u32 == FLOWS);
+        let mirror = tools.mirror.as_mut().expect("a mirror");
+        mirror.resync();
+        let in_step = mirror.sync_timeout(Duration::from_secs(2))?;
+        assert!(!in_step || mirror.len() as u32 == FLOWS);
         // A loss is no error of a mirror: it is not in step then.
         if in_step { Ok(()) } else { Err(Kind(ErrorKind::Overrun)) }
     }),
@@ -132,23 +134,31 @@ mod library {
     use netfilter_conntrack::events::EventKind;
     use netfilter_conntrack::nfct::{Conntrack, Session, Subscription};
 
-    use super::{FLOWS, Operation, numbered};
+    use super::{FLOWS, Operation, Tools, numbered};
 
     fn object(number: u32) -> Conntrack {
         Conntrack::try_from(&numbered(number)).expect("an object")
     }
 
+    fn session(tools: &mut Tools) -> &mut Session {
+        tools.session.as_mut().expect("a session")
+    }
+
+    fn subscription(tools: &mut Tools) -> &mut Subscription {
+        tools.subscription.as_mut().expect("a subscription")
+    }
+
     pub(super) const OPERATIONS: &[Operation] = &[
         ("Session::open", |_| Ok(Session::open().map(drop)?)),
-        ("Session::reopen", |tools| Ok(tools.session.reopen()?)),
-        ("Session::create", |tools| Ok(tools.session.create(&object(FLOWS))?)),
-        ("Session::get", |tools| Ok(tools.session.get(&object(1)).map(drop)?)),
-        ("Session::update", |tools| Ok(tools.session.update(&object(1))?)),
-        ("Session::destroy", |tools| Ok(tools.session.destroy(&object(1))?)),
-        ("Session::flush", |tools| Ok(tools.session.flush()?)),
+        ("Session::reopen", |tools| Ok(session(tools).reopen()?)),
+        ("Session::create", |tools| Ok(session(tools).create(&object(FLOWS))?)),
+        ("Session::get", |tools| Ok(session(tools).get(&object(1)).map(drop)?)),
+        ("Session::update", |tools| Ok(session(tools).update(&object(1))?)),
+        ("Session::destroy", |tools| Ok(session(tools).destroy(&object(1))?)),
+        ("Session::flush", |tools| Ok(session(tools).flush()?)),
         ("Session::dump", |tools| {
             let mut count = 0;
-            let _ = tools.session.dump(None, |_| {
+            let _ = session(tools).dump(None, |_| {
                 count += 1;
                 ControlFlow::<()>::Continue(())
             })?;
@@ -158,37 +168,42 @@ mod library {
         ("Subscription::open", |_| Ok(Subscription::open(EventKind::ALL).map(drop)?)),
         ("Subscription::try_catch", |tools| {
             let mut seen = 0;
-            let _ = tools.subscription.try_catch(|_, _| {
+            let _ = subscription(tools).try_catch(|_, _| {
                 seen += 1;
                 ControlFlow::<()>::Continue(())
             })?;
             assert_eq!(seen, 1, "no event and no error");
             Ok(())
         }),
-        ("Subscription::waker", |tools| Ok(tools.subscription.waker().map(drop)?)),
+        ("Subscription::waker", |tools| Ok(subscription(tools).waker().map(drop)?)),
     ];
 }
 
-/// Everything open, and an event queued.
-fn tools() -> Tools {
+/// What an operation of this name needs, and an event queued.
+fn tools(name: &str) -> Tools {
     let mut handle = Handle::open().expect("a handle");
     handle.flush().expect("flushed");
     let flows = (0..FLOWS).map(numbered);
     handle.create_many(flows).try_for_each(|(_, result)| result).expect("created");
-    let mirror = Mirror::open().expect("a mirror");
+    let mirror = (name == "Mirror::sync_timeout").then(|| Mirror::open().expect("a mirror"));
     let events = Events::builder().open().expect("events");
     #[cfg(feature = "nfct")]
-    let subscription = {
+    let subscription = name.starts_with("Subscription").then(|| {
         use netfilter_conntrack::{events::EventKind, nfct::Subscription};
         Subscription::open(EventKind::ALL).expect("a subscription")
-    };
+    });
     handle.update(&numbered(0).identity().mark(1)).expect("updated");
+    #[cfg(feature = "nfct")]
+    let session = name.starts_with("Session").then(|| {
+        use netfilter_conntrack::nfct::Session;
+        Session::open().expect("a session")
+    });
     Tools {
         handle,
         events,
         mirror,
         #[cfg(feature = "nfct")]
-        session: netfilter_conntrack::nfct::Session::open().expect("a session"),
+        session,
         #[cfg(feature = "nfct")]
         subscription,
     }
@@ -212,13 +227,13 @@ fn every_operation_without_memory_for_every_call() {
     operations.extend(library::OPERATIONS);
     // What is tried once in a process is tried with memory.
     for (name, operation) in &operations {
-        assert_eq!(operation(&mut tools()), Ok(()), "{name}");
+        assert_eq!(operation(&mut tools(name)), Ok(()), "{name}");
     }
     let mut failures = 0;
     for (name, call) in CALLS {
         for operation in &operations {
             for errno in [libc::ENOMEM, libc::ENOBUFS] {
-                let mut tools = tools();
+                let mut tools = tools(operation.0);
                 let result = without(call, errno, operation, &mut tools);
                 let received = ["recvfrom", "recvmsg"].contains(&name);
                 let expected = match errno {
