@@ -182,6 +182,8 @@ mod library {
 /// What an operation of this name needs, and an event queued.
 fn tools(name: &str) -> Tools {
     let mut handle = Handle::open().expect("a handle");
+    // As long as it takes to give up what is lost.
+    handle.set_timeout(Duration::from_millis(200));
     handle.flush().expect("flushed");
     let flows = (0..FLOWS).map(numbered);
     handle.create_many(flows).try_for_each(|(_, result)| result).expect("created");
