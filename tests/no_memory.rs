@@ -224,6 +224,7 @@ fn without(call: libc::c_long, errno: i32, operation: &Operation, tools: &mut To
 #[test]
 fn every_operation_without_memory_for_every_call() {
     let mut handle = require_kernel!();
+    common::sysctl("nf_conntrack_events", "1");
     let mut operations = DIRECT.to_vec();
     #[cfg(feature = "nfct")]
     operations.extend(library::OPERATIONS);
