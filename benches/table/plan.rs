@@ -27,6 +27,8 @@ pub(crate) const CONNTRACK_ZONE: &str = "empty a zone of 1/5: conntrack -D -w";
 pub(crate) const EMPTY_ZONE: &str = "empty a zone of 1/5: delete_matching()";
 pub(crate) const FLUSH_ZONE: &str = "empty a zone of 1/5: flush_matching()";
 pub(crate) const DELETE_MATCHING: &str = "3,000 selectors: delete_matching()";
+pub(crate) const SAVE: &str = "save: dump().save()";
+pub(crate) const RESTORE: &str = "restore: restore(), read back";
 pub(crate) const MIRROR: &str = "mirror: Mirror::open()";
 pub(crate) const LOOK_UP: &str = "mirror: get_by_original()";
 pub(crate) const LOOK_UP_REPLY: &str = "mirror: get_by_reply()";
@@ -157,6 +159,8 @@ impl Programs {
             ),
             refilled(ours(EMPTY_ZONE, "empty-zone", in_zone(large)), "refill-zone"),
             refilled(ours(FLUSH_ZONE, &format!("flush-zone {entries}"), in_zone(large)), "refill-zone"),
+            ours(SAVE, "save", all),
+            ours(RESTORE, &format!("restore {entries}"), all),
             ours(MIRROR, "mirror", all),
             ours(LOOK_UP, "look-up", all),
             ours(LOOK_UP_REPLY, "look-up-reply", all),

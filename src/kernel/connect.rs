@@ -16,7 +16,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn open(patience: Duration) -> Result<Link, Fault> {
     let mut link = Link::open(patience).map_err(|error| match error.raw_os_error() {
         errno @ Some(libc::EPROTONOSUPPORT) => Fault::Missing { part: part::NETLINK, errno },
-        _ => Fault::from(error),
+        // Nothing was received yet.
+        _ => Fault::Io(error),
     })?;
     probe(&mut link)?;
     Ok(link)

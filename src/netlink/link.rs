@@ -306,7 +306,7 @@ impl Link {
         if own.is_some() && Socket::open().is_ok_and(|here| cookie(&here) == own) {
             return Ok(work());
         }
-        let namespace = self.socket.namespace()?;
+        let namespace = self.socket.namespace().map_err(Fault::Io)?;
         if namespace.is_current() { Ok(work()) } else { Ok(namespace.run(work)?) }
     }
 

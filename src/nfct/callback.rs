@@ -44,6 +44,8 @@ struct Call<'a, T> {
 pub(super) struct Outcome {
     /// The errno of a failed call.
     pub(super) result: Result<(), c_int>,
+    /// Whether the library was called at all: it was not if it had no memory for the closure.
+    pub(super) called: bool,
     /// The closure's panic, to be resumed when the session knows its state.
     pub(super) panic: Option<Panic>,
 }
@@ -63,12 +65,13 @@ pub(super) unsafe fn run<T: Object>(
     // SAFETY: the handle is the caller's promise. `state` outlives the registration, which is
     // dropped at the end of the block, and is not touched before.
     let registration = unsafe { Registration::<T>::new(handle, (&raw mut state).cast()) };
+    let called = registration.is_ok();
     set_errno(0);
     let mut result = registration.and_then(|_registration| call());
     if state.out_of_memory {
         result = Err(libc::ENOMEM);
     }
-    Outcome { result, panic: state.panic }
+    Outcome { result, called, panic: state.panic }
 }
 
 /// The errno that the last C function left.

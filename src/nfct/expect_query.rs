@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use super::expect::Purpose;
-use super::handle::{self, Patience};
+use super::handle::Patience;
 use super::refusal::{OfExpectation, Refusal};
 use super::session::QueryFault;
 use super::{Command, Expect, ObjectError, Pending, Session, expect_attr};
@@ -194,10 +194,10 @@ impl<'s> Expectations<'s> {
         deliver: &mut dyn FnMut(Expect) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
         // SAFETY: the handle is live and has both subsystems; `data` is the caller's promise.
-        let call = |handle| handle::done(unsafe { sys::nfexp_query(handle, query, data) });
-        let patience = Patience::Silence(self.session.timeout());
-        // SAFETY: `call` makes one call of the library on the handle, whose data is the caller's promise.
-        unsafe { self.session.call(patience, operation, deliver, call) }
+        let send = |handle| unsafe { sys::nfexp_send(handle, query, data) };
+        // SAFETY: one call that sends, and the data is no object.
+        unsafe { self.session.send_by(send) }?;
+        self.session.receive(Patience::Silence(self.session.timeout()), operation, deliver)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ops::ControlFlow;
 
-use super::handle::{self, Patience};
+use super::handle::Patience;
 use super::refusal::Suspects;
 use super::session::QueryFault;
 use super::{Conntrack, Session, attr, key};
@@ -192,10 +192,10 @@ impl Session {
         deliver: &mut dyn FnMut(Conntrack) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
         // SAFETY: the handle is live and has the conntrack subsystem; `data` is the caller's promise.
-        let query = |handle| handle::done(unsafe { sys::nfct_query(handle, query, data) });
-        let patience = Patience::Silence(self.timeout());
-        // SAFETY: `query` makes one call of the library on the handle, whose data is the caller's promise.
-        unsafe { self.call(patience, operation, deliver, query) }
+        let send = |handle| unsafe { sys::nfct_send(handle, query, data) };
+        // SAFETY: one call that sends, and the data is no object.
+        unsafe { self.send_by(send) }?;
+        self.receive(Patience::Silence(self.timeout()), operation, deliver)
     }
 
     /// A listing whose closure may break off with a value.

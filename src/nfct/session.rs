@@ -9,7 +9,7 @@ use std::panic::resume_unwind;
 use std::time::Duration;
 
 use super::callback::Deliver;
-use super::handle::{BOTH, Patience, RawHandle};
+use super::handle::{self, BOTH, Patience, RawHandle};
 use super::tracked::Object;
 use crate::error::{Denied, Error, Failure, Fault, Operation, Result, Subject, is_denial};
 use crate::kernel::{During, connect, part};
@@ -168,44 +168,42 @@ impl Session {
         self.handle.send(message.as_bytes()).map_err(QueryFault::NotSent)
     }
 
-    /// Has the library receive an answer.
+    /// Has the library build and send a request: a failure here means that nothing was asked.
+    ///
+    /// # Safety
+    ///
+    /// `send` makes one call of the library on the handle that it is given, which sends a request and receives
+    /// nothing, and returns the result. It has the library send no object: the library also sends requests that
+    /// it could not complete, and relies on its caller for the length of labels and helper information.
+    pub(super) unsafe fn send_by(
+        &mut self,
+        send: impl FnOnce(*mut sys::nfct_handle) -> c_int,
+    ) -> Result<(), QueryFault> {
+        if self.out_of_step {
+            return Err(QueryFault::OutOfStep);
+        }
+        handle::done(send(self.handle.as_ptr())).map_err(QueryFault::not_sent)
+    }
+
+    /// Has the library receive the answer to what was sent, and judges the result.
     pub(super) fn receive<T: Object>(
         &mut self,
         patience: Patience<'_>,
         operation: Operation,
         deliver: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
-        // SAFETY: no call is made before the library receives.
-        unsafe { self.call(patience, operation, deliver, |_| Err(libc::EAGAIN)) }
-    }
-
-    /// Makes one call of the library, receives the answer where that is still to come (`EAGAIN`), and judges
-    /// the result.
-    ///
-    /// # Safety
-    ///
-    /// `call` makes one call of the library on the handle that it is given at most, and returns the result.
-    /// It has the library send no object: the library also sends requests that it could not complete, and relies
-    /// on its caller for the length of labels and helper information.
-    pub(super) unsafe fn call<T: Object>(
-        &mut self,
-        patience: Patience<'_>,
-        operation: Operation,
-        deliver: &mut dyn FnMut(T) -> ControlFlow<()>,
-        call: impl FnOnce(*mut sys::nfct_handle) -> Result<(), c_int>,
-    ) -> Result<(), QueryFault> {
         if self.out_of_step {
             return Err(QueryFault::OutOfStep);
         }
-        // The kernel answers a request before it returns from it, so waiting is the exception.
-        let call = |handle| match call(handle) {
-            // SAFETY: this is inside of `run`, with its handle.
-            Err(libc::EAGAIN) => unsafe { RawHandle::receive(handle, patience) },
-            result => result,
-        };
-        // SAFETY: the handle has both subsystems; `call` is the caller's promise, and that of `receive`.
+        // SAFETY: this is inside of `run`, with its handle.
+        let call = |handle| unsafe { RawHandle::receive(handle, patience) };
+        // SAFETY: the handle has both subsystems, and `call` calls the library on it.
         let outcome = unsafe { self.handle.run(Deliver::Owned(deliver), call) };
-        let result = outcome.result.map_err(|errno| QueryFault::of(errno, operation));
+        let result = outcome.result.map_err(|errno| match outcome.called {
+            true => QueryFault::of(errno, operation),
+            // The answer is in the socket, and nobody took it out.
+            false => QueryFault::Failed(errno),
+        });
         self.out_of_step = matches!(result, Err(QueryFault::Failed(_)));
         match outcome.panic {
             Some(panic) => resume_unwind(panic),
@@ -243,6 +241,14 @@ pub(super) enum QueryFault {
 impl QueryFault {
     fn of(errno: c_int, operation: Operation) -> Self {
         if is_verdict(errno, operation) { Self::Refused(errno) } else { Self::Failed(errno) }
+    }
+
+    /// The library could not send.
+    fn not_sent(errno: c_int) -> Self {
+        match denied_call(errno) {
+            Some(Fault::Io(error)) => Self::NotSent(error),
+            _ => Self::NotSent(io::Error::from_raw_os_error(errno)),
+        }
     }
 
     /// The error of the operation on its subject.

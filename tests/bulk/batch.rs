@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use crate::common::refused::{SENDTO, let_fail};
 use crate::common::{self, all, create, flow, numbered, tcp, tuples, udp};
 use netfilter_conntrack::error::{InputError, Operation};
 use netfilter_conntrack::{Error, ErrorKind, Flow, Handle, Key, Result, Status, TcpState};
@@ -212,36 +213,6 @@ fn asking_can_stop_at_the_first_error() {
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows[..128]));
 }
 
-/// The system call that sends, and where it is one for many jobs, which of them.
-#[cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
-const SENDTO: (libc::c_long, Option<u32>) = (libc::SYS_sendto, None);
-#[cfg(any(target_arch = "x86", target_arch = "s390x"))]
-const SENDTO: (libc::c_long, Option<u32>) = (libc::SYS_socketcall, Some(11));
-
-/// Lets every sendto(2) of this thread fail with this errno.
-fn let_sending_fail(errno: libc::c_int) {
-    let step = |code: u32, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf, k };
-    let load = |at: u32| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, at);
-    let unless = |skip: u8, k: u32| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, skip, k);
-    let (call, job) = SENDTO;
-    // The number of the system call is at the start of `struct seccomp_data`. The first argument, of
-    // 64 bits, begins at 16; its lower half is what counts.
-    let low = if cfg!(target_endian = "big") { 20 } else { 16 };
-    let mut steps = match job {
-        None => vec![load(0), unless(1, call as u32)],
-        Some(job) => vec![load(0), unless(3, call as u32), load(low), unless(1, job)],
-    };
-    steps.push(step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | errno as u32));
-    steps.push(step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW));
-    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
-    // SAFETY: prctl(2) takes numbers here.
-    let no_more = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    let mode = libc::SECCOMP_MODE_FILTER;
-    // SAFETY: a live program with the length of its steps, which prctl(2) only reads.
-    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) };
-    assert_eq!([no_more, set], [0, 0], "{}", std::io::Error::last_os_error());
-}
-
 /// What was not sent was not done, whatever the reason: no verdict says that it may have been.
 #[test]
 fn what_cannot_be_sent_is_not_unknown() {
@@ -250,7 +221,7 @@ fn what_cannot_be_sent_is_not_unknown() {
     for errno in [libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN, libc::ECONNREFUSED] {
         let failed = |verdict: Result<()>| matches!(&verdict, Err(Error::System(failure)) if failure.raw_os_error() == Some(errno));
         let work = || {
-            let_sending_fail(errno);
+            let_fail(SENDTO, errno);
             assert!(failed(handle.create(&flows[0])));
             let verdicts: Vec<bool> =
                 handle.create_many(&flows).map(|(_, verdict)| failed(verdict)).collect();

@@ -9,6 +9,7 @@ pub mod mixed;
 pub mod own_socket;
 pub mod program;
 pub mod raw;
+pub mod refused;
 pub mod rights;
 pub mod save;
 pub mod signals;

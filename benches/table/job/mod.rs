@@ -5,6 +5,7 @@ mod event;
 mod mirror;
 mod nfct;
 mod read;
+mod save;
 mod watch;
 mod write;
 
@@ -34,6 +35,8 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         "delete-matching" => write::delete_matching(count()?)?,
         "empty-zone" => write::empty_zone()?,
         "flush-zone" => write::flush_zone(count()?)?,
+        "save" => save::save()?,
+        "restore" => save::restore(count()?)?,
         "mirror" => mirror::open()?,
         "look-up" => mirror::look_up(Direction::Original)?,
         "look-up-reply" => mirror::look_up(Direction::Reply)?,

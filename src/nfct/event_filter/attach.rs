@@ -20,14 +20,21 @@ impl EventFilter {
     /// [`Error::FilterTooLarge`] when `net.core.optmem_max` does not allow the program, which can also be
     /// when it fits alone and not beside the one that it replaces; [`Error::PermissionDenied`] when the
     /// socket's filter is locked; [`Error::Refused`] with the errno; [`ObjectError::OutOfMemory`], after
-    /// which the socket has no filter.
+    /// which the socket has no filter, or still the one before.
     #[doc(alias = "nfct_filter_attach")]
     pub fn attach(&self, socket: impl AsFd) -> Result<()> {
         let fd = socket.as_fd();
         // SAFETY: the filter is alive and only read; its lists are within the limits for which the
         // program fits the library's buffer; the descriptor is borrowed for the call.
         if unsafe { sys::nfct_filter_attach(fd.as_raw_fd(), self.raw.as_ptr()) } < 0 {
-            return Err(self.refused(&io::Error::last_os_error(), fd));
+            let error = io::Error::last_os_error();
+            return Err(match error.raw_os_error() {
+                // A program that the library had no memory to complete: the kernel takes every complete one.
+                Some(libc::EINVAL) if self.lists.iter().flatten().count() > 0 => {
+                    ObjectError::OutOfMemory.into()
+                }
+                _ => self.refused(&error, fd),
+            });
         }
         // The library leaves a list out, and reports success, when it has no memory for it.
         let complete = lists(fd).map(|lists| lists == self.lists.iter().flatten().count());

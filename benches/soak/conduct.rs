@@ -1,0 +1,171 @@
+//! The run: starts the jobs, lets them work, and has them checked at each pause.
+
+use std::fs;
+use std::io::{IsTerminal, Write, stderr};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use netfilter_conntrack::Handle;
+
+use super::crew::Worker;
+use super::job::{self, Place};
+use super::post::Changes;
+use super::{Options, Result, table, world};
+
+/// How long the jobs work between two pauses.
+const ROUND: Duration = Duration::from_secs(4);
+/// How much more memory than at the beginning a process may have: allocators keep some, and tables of its own
+/// are not always of one size.
+const ALLOWANCE_KIB: u64 = 1024;
+/// How many pauses memory and descriptors are compared at, at least: on a slow machine the run is longer.
+const COMPARED: u64 = 3;
+/// How often a line is printed where it cannot be written over.
+const LOG: Duration = Duration::from_secs(30);
+
+pub(crate) fn soak(options: &Options) -> Result<()> {
+    prepare()?;
+    eprintln!("{} minutes, seed {}", options.time.as_secs_f64() / 60.0, options.seed);
+    let mut run = Run::start(options)?;
+    let result = run.until_the_end();
+    eprintln!();
+    table::print(&run.workers, &run.hostile);
+    match &result {
+        Ok(()) => println!("\nnothing wrong in {} pauses", run.pauses),
+        Err(wrong) => println!("\nWRONG: {wrong}"),
+    }
+    result
+}
+
+/// The table that the jobs share, with the flows that never change.
+fn prepare() -> Result<()> {
+    // Every flow sends events, whoever listens when it begins.
+    fs::write("/proc/sys/net/netfilter/nf_conntrack_events", "1")?;
+    let mut handle = Handle::open()?;
+    let flows = (0..world::BASE_FLOWS).map(|number| world::flow(world::BASE, number));
+    handle.create_many(flows).try_for_each(|(_, result)| result)?;
+    Ok(())
+}
+
+struct Run<'o> {
+    options: &'o Options,
+    workers: Vec<Worker>,
+    /// Whether each of them works on the common table.
+    common: Vec<bool>,
+    hostile: Worker,
+    began: Instant,
+    pauses: u64,
+    compared: u64,
+    logged: Option<Instant>,
+}
+
+impl<'o> Run<'o> {
+    fn start(options: &'o Options) -> Result<Self> {
+        let (mut workers, mut common) = (Vec::new(), Vec::new());
+        for (number, (name, place)) in job::CREW.iter().enumerate() {
+            let seed = options.seed.wrapping_add(number as u64);
+            workers.push(Worker::start(name, &[seed.to_string(), number.to_string()])?);
+            common.push(*place == Place::Common);
+        }
+        for worker in &mut workers {
+            worker.wait_until_ready()?;
+        }
+        let mut words = vec![options.seed.to_string()];
+        words.extend(workers.iter().map(|worker| worker.id().to_string()));
+        let mut hostile = Worker::start(job::HOSTILE, &words)?;
+        hostile.wait_until_ready()?;
+        Ok(Self {
+            options,
+            workers,
+            common,
+            hostile,
+            began: Instant::now(),
+            pauses: 0,
+            compared: 0,
+            logged: None,
+        })
+    }
+
+    fn until_the_end(&mut self) -> Result<()> {
+        self.hostile.say("go")?;
+        while self.began.elapsed() < self.options.time || self.compared < COMPARED {
+            for worker in &mut self.workers {
+                worker.say("go")?;
+            }
+            sleep(ROUND);
+            self.pause()?;
+            self.show_progress();
+        }
+        self.workers.iter_mut().try_for_each(Worker::finish)?;
+        self.hostile.finish()
+    }
+
+    /// Stops everything, has all jobs checked, and looks at memory and descriptors. The hostile one stops last:
+    /// while it floods the smallest buffers no mirror gets in step.
+    fn pause(&mut self) -> Result<()> {
+        for worker in &mut self.workers {
+            worker.say("pause")?;
+        }
+        let mut all = Changes::default();
+        for (worker, common) in self.workers.iter_mut().zip(&self.common) {
+            let changes = worker.wait_until_paused()?;
+            all = if *common { all.plus(changes) } else { all };
+        }
+        self.hostile.say("pause")?;
+        self.hostile.wait_until_paused()?;
+        for worker in &mut self.workers {
+            worker.say(&format!("check {all}"))?;
+        }
+        self.workers.iter_mut().try_for_each(Worker::wait_until_checked)?;
+        self.pauses += 1;
+        let warm = self.pauses > 1 && self.began.elapsed() * 10 >= self.options.time;
+        self.compared += u64::from(self.hostile.begin.is_some());
+        for worker in self.workers.iter_mut().chain([&mut self.hostile]) {
+            compare(worker, warm)?;
+        }
+        self.hostile.say("go")
+    }
+
+    fn show_progress(&mut self) {
+        let tallies = || self.workers.iter().map(|worker| &worker.tally);
+        let [now, end] =
+            [self.began.elapsed(), self.options.time].map(|time| (time.as_secs() / 60, time.as_secs() % 60));
+        let line = format!(
+            "{:02}:{:02} of {:02}:{:02}, {} pauses: {} operations, {} events lost and reported, {} forged messages",
+            now.0,
+            now.1,
+            end.0,
+            end.1,
+            self.pauses,
+            tallies().map(|tally| tally.operations).sum::<u64>(),
+            tallies().map(|tally| tally.lost).sum::<u64>(),
+            self.hostile.tally.operations,
+        );
+        if stderr().is_terminal() {
+            eprint!("\r{line}\x1b[K");
+            let _ = stderr().flush();
+        } else if self.logged.is_none_or(|logged| logged.elapsed() >= LOG) {
+            eprintln!("{line}");
+            self.logged = Some(Instant::now());
+        }
+    }
+}
+
+/// Remembers what a process uses, and holds it to that of the beginning.
+fn compare(worker: &mut Worker, warm: bool) -> Result<()> {
+    let usage = worker.usage()?;
+    let begin = match worker.begin {
+        None if warm => worker.begin.insert(usage),
+        None => return Ok(()),
+        Some(ref mut begin) => begin,
+    };
+    worker.end = Some(usage);
+    if usage.descriptors != begin.descriptors {
+        let counts = (begin.descriptors, usage.descriptors);
+        return Err(format!("{}: {} descriptors at first, {} now", worker.name, counts.0, counts.1).into());
+    }
+    if usage.resident_kib > begin.resident_kib + ALLOWANCE_KIB {
+        let sizes = (begin.resident_kib, usage.resident_kib);
+        return Err(format!("{}: {} KiB of memory at first, {} now", worker.name, sizes.0, sizes.1).into());
+    }
+    Ok(())
+}
