@@ -17,7 +17,7 @@ get_sanitized() {
     mkdir -p "$target/sanitized"
     sanitized=$(cd "$target/sanitized" && pwd)/library
     [ ! -e "$sanitized/complete" ] || return 0
-    if can_debian "the sources of the C library" && build_sanitized >"$sanitized.log" 2>&1; then
+    if can_debian "the sources of the C library" && need make xz && build_sanitized >"$sanitized.log" 2>&1; then
         touch "$sanitized/complete"
         return
     fi

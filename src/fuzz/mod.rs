@@ -9,6 +9,7 @@ mod json;
 mod messages;
 mod objects;
 mod requests;
+mod seeds;
 mod selectors;
 pub(crate) mod source;
 mod text;
@@ -48,4 +49,12 @@ pub fn text(data: &[u8]) {
 /// (7) Sequences of operations on objects of the C library.
 pub fn objects(data: &[u8]) {
     objects::run(data);
+}
+
+/// Writes the first input of each target into a folder of its name.
+///
+/// # Errors
+/// What the file system says.
+pub fn seeds(folder: &std::path::Path) -> std::io::Result<()> {
+    seeds::write(folder)
 }
