@@ -19,7 +19,7 @@ use crate::nfct::{Bitmask, Comparison, Conntrack, Expect, Parts, TextFormat, att
 /// How many objects there are at a time.
 const OBJECTS: usize = 3;
 /// How many operations one run has at most.
-const MOST: usize = 200;
+const MOST: usize = 60;
 
 struct World {
     random: Random,
@@ -40,7 +40,7 @@ pub(super) fn run(data: &[u8]) {
         masks: vec![Bitmask::new().expect("a mask")],
     };
     // A few bytes for each, so that longer input is longer sequences.
-    for _ in 0..(length / 3).clamp(4, MOST) {
+    for _ in 0..(length / 4).clamp(4, MOST) {
         world.step();
     }
     world.objects.iter().for_each(messages::used);
@@ -65,7 +65,9 @@ impl World {
             15 => self.masks(one),
             16 | 17 => self.expectation(),
             18 => filters::dump(&self.objects[one], &mut self.random),
-            _ => filters::events(&mut self.random),
+            // They cost as much as everything else together.
+            _ if self.random.below(16) == 0 => filters::events(&mut self.random),
+            _ => self.compare(one, other),
         }
     }
 

@@ -30,7 +30,8 @@ pub(super) fn write(folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder.join(target))?;
         // Enough bytes for the generators to begin with.
         for form in 0..32u8 {
-            let bytes: Vec<u8> = (0..120u8).map(|byte| byte.wrapping_mul(form | 1).wrapping_add(form)).collect();
+            let bytes: Vec<u8> =
+                (0..120u8).map(|byte| byte.wrapping_mul(form | 1).wrapping_add(form)).collect();
             put(folder, target, &[&[form], &bytes[..]].concat())?;
         }
     }
