@@ -264,6 +264,7 @@ fn bytes_that_are_no_text_are_replaced() {
 }
 
 /// Compares the line of a flow, with the options of this number.
+#[cfg(nfct_fuzz)]
 pub(crate) fn compare_flow(flow: &Flow, object: &Conntrack, number: usize, names: &LabelMap) {
     compare(flow, object, Options::numbered(number), names);
 }
