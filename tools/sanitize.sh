@@ -7,9 +7,9 @@ readonly NOT_SANITIZED_PROGRAMS=(c_memory out_of_memory)
 
 # Tests that measure the memory of the process, most of which is the sanitizer's here; the one that fills the table,
 # which takes minutes and runs nothing that others do not; those that run cargo, or examples, which are not built
-# for this.
+# for this; and the one that asks the loader for the library, which is linked statically.
 readonly NOT_SANITIZED_TESTS=(no_more_memory memory_does_not_grow a_full_table every_example_runs the_lines_of_ndjson
-    missing::)
+    missing:: the_library_is_that_of_the_release)
 
 # Tests of what threads share: wakers, the thread that reads for a mirror, texts, and what the kernel was found to
 # be able to.
