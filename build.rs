@@ -14,6 +14,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     // A build for the project's own tests: see `src/nfct/codec.rs`.
     println!("cargo::rustc-check-cfg=cfg(nfct_codec)");
+    // A build for `./dev fuzz`: see `src/fuzz/`.
+    println!("cargo::rustc-check-cfg=cfg(nfct_fuzz)");
     for (_, cfg) in CAPABILITIES {
         println!("cargo::rustc-check-cfg=cfg({cfg})");
     }

@@ -112,6 +112,9 @@
 pub mod error;
 pub mod events;
 mod filter;
+#[cfg(nfct_fuzz)]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod guide;
 pub mod handle;
 #[cfg(feature = "serde")]

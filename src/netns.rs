@@ -263,7 +263,7 @@ fn io_error(path: &Path, error: &io::Error) -> Error {
 
 /// Moves a test's thread into a network namespace of its own. Without the rights there is none: the test is
 /// skipped, loudly, and where `NFCT_REQUIRE_KERNEL` is set it fails.
-#[cfg(test)]
+#[cfg(any(test, nfct_fuzz))]
 pub(crate) fn own_namespace() -> bool {
     let alone = unshare();
     if let Err(error) = &alone {
@@ -273,7 +273,7 @@ pub(crate) fn own_namespace() -> bool {
 }
 
 /// Reports that a test is left out; where none may be, fails.
-#[cfg(test)]
+#[cfg(any(test, nfct_fuzz))]
 fn skip(reason: &str) {
     use std::io::Write;
 

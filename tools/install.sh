@@ -100,6 +100,8 @@ names() {
 packages_with() {
     case $1 in
         cc) echo "gcc libc6-dev : gcc glibc-devel" ;;
+        c++) echo "g++ : gcc-c++" ;;
+        make) echo "make : make" ;;
         pkg-config) echo "pkg-config : pkgconf-pkg-config" ;;
         library) echo "libnetfilter-conntrack-dev : libnetfilter_conntrack-devel" ;;
         libclang) echo "libclang-dev : clang-devel" ;;

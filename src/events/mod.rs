@@ -97,6 +97,8 @@ mod builder;
 mod event;
 mod kernel_filter;
 mod program;
+#[cfg(nfct_fuzz)]
+pub(crate) use program::tests as program_tests;
 mod sample;
 #[cfg(feature = "tokio")]
 mod stream;

@@ -294,7 +294,7 @@ fn well_formed(attribute: &Attribute<'_>, name: &'static str, rule: Rule) -> Res
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, nfct_fuzz))]
 pub(crate) mod nonsense;
 #[cfg(test)]
 mod tests;

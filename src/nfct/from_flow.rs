@@ -35,7 +35,7 @@ pub(crate) fn set_properties(ct: &mut Conntrack, flow: &Flow) -> Result<()> {
 }
 
 /// A C object with this original tuple and nothing else.
-#[cfg(any(test, nfct_codec))]
+#[cfg(any(test, nfct_codec, nfct_fuzz))]
 pub(crate) fn tuple_object(tuple: &Tuple) -> Result<Conntrack, ObjectError> {
     let mut ct = Conntrack::new()?;
     set_tuple(&mut ct, &ORIGINAL, tuple)?;
@@ -103,7 +103,7 @@ pub(crate) fn set_tuple(ct: &mut Conntrack, attrs: &TupleAttrs, tuple: &Tuple) -
 /// It keeps one type, code and id for both directions, derives the answer's type itself, does not
 /// know every type, and writes zeros for a master; the real values have to be put into the
 /// message afterwards.
-#[cfg(any(test, nfct_codec))]
+#[cfg(any(test, nfct_codec, nfct_fuzz))]
 pub(crate) fn set_icmp(ct: &mut Conntrack, tuple: &Tuple) -> Result<(), ObjectError> {
     let (Some(icmp), echo) = icmp(tuple) else { return Ok(()) };
     ct.set(attr::ICMP_TYPE, echo)?;
@@ -112,7 +112,7 @@ pub(crate) fn set_icmp(ct: &mut Conntrack, tuple: &Tuple) -> Result<(), ObjectEr
 }
 
 /// The ICMP fields of a tuple that has them, and the type of an echo request of its family.
-#[cfg(any(test, nfct_codec))]
+#[cfg(any(test, nfct_codec, nfct_fuzz))]
 fn icmp(tuple: &Tuple) -> (Option<crate::model::tuple::Icmp>, u8) {
     match tuple.layer4() {
         Layer4::Icmp(icmp) => (Some(icmp), 8),

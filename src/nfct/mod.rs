@@ -59,7 +59,7 @@ pub(crate) mod abilities;
 mod buffer;
 mod build;
 mod callback;
-#[cfg(any(test, nfct_codec))]
+#[cfg(any(test, nfct_codec, nfct_fuzz))]
 pub(crate) mod codec;
 mod compare;
 mod convert;
@@ -75,8 +75,8 @@ mod nat;
 mod parse;
 mod refusal;
 mod rules;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, nfct_fuzz))]
+pub(crate) mod tests;
 mod text;
 mod tracked;
 pub(crate) mod unsaid;

@@ -121,6 +121,21 @@ fn write_line(writer: &mut impl Write, line: &impl Serialize) -> io::Result<()> 
     writer.write_all(b"\n")
 }
 
+/// For `./dev fuzz`: the numbers and flows of lines.
+#[cfg(nfct_fuzz)]
+pub(crate) fn lines(text: &[u8]) -> Vec<(u64, Result<Flow, RestoreError>)> {
+    read::Lines::new(text).collect()
+}
+
+/// For `./dev fuzz`: the lines of flows.
+#[cfg(nfct_fuzz)]
+pub(crate) fn written(flows: &[Flow]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let saved = write(flows.iter().cloned().map(Ok), &mut text);
+    assert!(saved.is_ok_and(|saved| saved.is_complete()));
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ mod expr;
 mod facts;
 mod index;
 mod ports;
-#[cfg(test)]
+#[cfg(any(test, nfct_fuzz))]
 pub(crate) mod random;
 mod set;
 mod term;

@@ -1,5 +1,8 @@
 //! Random selectors and flows, from a range so small that they meet.
 
+#![cfg_attr(nfct_fuzz, allow(dead_code, reason = "the tests use more of it than `./dev fuzz`"))]
+
+#[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
@@ -15,6 +18,10 @@ pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
     pub(crate) fn below(&mut self, end: u64) -> u64 {
+        #[cfg(nfct_fuzz)]
+        if let Some(number) = crate::fuzz::source::below(end) {
+            return number;
+        }
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -132,7 +139,7 @@ impl Chance {
         }
     }
 
-    fn selector(&mut self, depth: u64) -> Selector {
+    pub(crate) fn selector(&mut self, depth: u64) -> Selector {
         if depth == 0 {
             return self.condition();
         }

@@ -245,5 +245,5 @@ fn terms(filter: &Filter) -> Vec<Term> {
     terms
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, nfct_fuzz))]
+pub(crate) mod tests;

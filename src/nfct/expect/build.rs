@@ -25,7 +25,8 @@ pub(crate) enum Purpose {
     /// To find one: the expected tuple.
     Lookup,
     /// To list those of one master: its tuple. No query of the library does that.
-    #[cfg(any(test, nfct_codec))]
+    #[cfg(any(test, nfct_codec, nfct_fuzz))]
+    #[cfg_attr(nfct_fuzz, allow(dead_code, reason = "the codec's, of which targets use only some"))]
     OfMaster,
 }
 
@@ -34,7 +35,7 @@ impl Purpose {
         match self {
             Self::Create => true,
             Self::Lookup => id == attr::EXPECTED.id,
-            #[cfg(any(test, nfct_codec))]
+            #[cfg(any(test, nfct_codec, nfct_fuzz))]
             Self::OfMaster => id == attr::MASTER.id,
         }
     }

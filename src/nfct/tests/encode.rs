@@ -25,31 +25,44 @@ use crate::netlink::uapi::{CT_NEW, EXP_NEW};
 use crate::nfct::codec;
 
 /// Marsaglia's xorshift: the same numbers in every run.
-pub(super) struct Chance(pub(super) u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
     fn number(&mut self) -> u64 {
+        #[cfg(nfct_fuzz)]
+        if let Some(number) = crate::fuzz::source::number() {
+            return number;
+        }
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
     }
 
+    /// A number below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        #[cfg(nfct_fuzz)]
+        if let Some(number) = crate::fuzz::source::below(end) {
+            return number;
+        }
+        self.number() % end
+    }
+
     fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.number() as usize % of.len()]
+        of[self.below(of.len() as u64) as usize]
     }
 
     /// Something by chance, every second time.
     fn some<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        (self.number() % 2 == 0).then(|| make(self))
+        (self.below(2) == 0).then(|| make(self))
     }
 
     fn u32(&mut self) -> u32 {
-        self.number() as u32
+        self.below(1 << 32) as u32
     }
 
     fn u16(&mut self) -> u16 {
-        self.number() as u16
+        self.below(1 << 16) as u16
     }
 
     fn address(&mut self, family: Family) -> IpAddr {
@@ -62,14 +75,15 @@ impl Chance {
     /// Any layer 4 part that a kernel can report.
     fn layer4(&mut self, family: Family, protocol: u8) -> Layer4 {
         let ports = Ports { src: self.u16(), dst: self.u16() };
-        let icmp = Icmp { icmp_type: self.number() as u8, code: self.number() as u8, id: self.u16() };
+        let icmp =
+            Icmp { icmp_type: self.below(1 << 8) as u8, code: self.below(1 << 8) as u8, id: self.u16() };
         match (protocol, family) {
             (6, _) => Layer4::Tcp(ports),
             (17, _) => Layer4::Udp(ports),
             (136, _) if ports.src % 4 > 0 => Layer4::UdpLite(ports),
-            (132, _) if self.number() % 4 > 0 => Layer4::Sctp(ports),
-            (33, _) if self.number() % 4 > 0 => Layer4::Dccp(ports),
-            (47, _) if self.number() % 4 > 0 => Layer4::Gre { src_key: ports.src, dst_key: ports.dst },
+            (132, _) if self.below(4) > 0 => Layer4::Sctp(ports),
+            (33, _) if self.below(4) > 0 => Layer4::Dccp(ports),
+            (47, _) if self.below(4) > 0 => Layer4::Gre { src_key: ports.src, dst_key: ports.dst },
             (1, Family::Ipv4) => Layer4::Icmp(icmp),
             (1, Family::Ipv6) => Layer4::IcmpV6(icmp),
             (other, _) => Layer4::Other(Protocol::new(other)),
@@ -92,7 +106,7 @@ impl Chance {
 
     fn nat(&mut self, family: Family, protocol: u8) -> NatTarget {
         let (address, port) = (self.address(family), self.u16());
-        match (protocol, self.number() % 3) {
+        match (protocol, self.below(3)) {
             (6 | 17, 0) => NatTarget::Port(port),
             (6 | 17, 1) => NatTarget::AddressAndPort(SocketAddr::new(address, port)),
             _ => NatTarget::Address(address),
@@ -100,24 +114,24 @@ impl Chance {
     }
 
     fn peer(&mut self) -> TcpPeer {
-        let flags = self.some(|chance| TcpFlags::from_bits_retain(chance.number() as u8));
-        let flags_mask = self.some(|chance| TcpFlags::from_bits_retain(chance.number() as u8));
-        TcpPeer { flags, flags_mask, window_scale: self.some(|chance| chance.number() as u8) }
+        let flags = self.some(|chance| TcpFlags::from_bits_retain(chance.below(1 << 8) as u8));
+        let flags_mask = self.some(|chance| TcpFlags::from_bits_retain(chance.below(1 << 8) as u8));
+        TcpPeer { flags, flags_mask, window_scale: self.some(|chance| chance.below(1 << 8) as u8) }
     }
 
     fn proto_info(&mut self, protocol: u8) -> Option<ProtoInfo> {
         match protocol {
             6 => Some(ProtoInfo::Tcp(TcpInfo {
-                state: self.some(|chance| TcpState::from(chance.number() as u8 % 8)),
+                state: self.some(|chance| TcpState::from(chance.below(8) as u8)),
                 peers: PerDirection { original: self.peer(), reply: self.peer() },
             })),
             132 => Some(ProtoInfo::Sctp(SctpInfo {
-                state: self.some(|chance| SctpState::from(chance.number() as u8 % 8)),
+                state: self.some(|chance| SctpState::from(chance.below(8) as u8)),
                 tags: PerDirection { original: self.some(Self::u32), reply: self.some(Self::u32) },
             })),
             33 => Some(ProtoInfo::Dccp(DccpInfo {
-                state: self.some(|chance| DccpState::from(chance.number() as u8 % 8)),
-                role: self.some(|chance| DccpRole::from(chance.number() as u8 % 2)),
+                state: self.some(|chance| DccpState::from(chance.below(8) as u8)),
+                role: self.some(|chance| DccpRole::from(chance.below(2) as u8)),
                 handshake_seq: self.some(Self::number),
             })),
             _ => None,
@@ -133,7 +147,7 @@ impl Chance {
     }
 
     /// An expectation with every part that a request can carry there or not.
-    pub(super) fn expectation(&mut self) -> Expectation {
+    pub(crate) fn expectation(&mut self) -> Expectation {
         let family = self.one(&[Family::Ipv4, Family::Ipv6]);
         let (of_master, of_expected) = (self.protocol(), self.protocol());
         let mut expectation =
@@ -156,7 +170,7 @@ impl Chance {
     }
 
     /// A flow with every part that a request can carry there or not.
-    pub(super) fn flow(&mut self) -> Flow {
+    pub(crate) fn flow(&mut self) -> Flow {
         let (family, protocol) = (self.one(&[Family::Ipv4, Family::Ipv6]), self.protocol());
         let other = self.protocol();
         let mut flow = Flow::with_reply(self.tuple(family, protocol), self.tuple(family, protocol));

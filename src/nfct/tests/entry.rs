@@ -6,41 +6,41 @@ use crate::model::tuple::{ICMP_PAIRS, ICMPV6_PAIRS};
 use crate::netlink::attr::{HEADER, NESTED, aligned};
 use crate::netlink::uapi::{cta, nest, protoinfo, tuple};
 
-pub(super) const DCCP: u8 = 33;
-pub(super) const GRE: u8 = 47;
-pub(super) const SCTP: u8 = 132;
-pub(super) const UDPLITE: u8 = 136;
+pub(crate) const DCCP: u8 = 33;
+pub(crate) const GRE: u8 = 47;
+pub(crate) const SCTP: u8 = 132;
+pub(crate) const UDPLITE: u8 = 136;
 /// Protocols that are tracked by their addresses alone.
 const OTHERS: [u8; 2] = [50, 253];
 
 /// An attribute.
 #[derive(Clone)]
-pub(super) struct Node(pub(super) u16, pub(super) Value);
+pub(crate) struct Node(pub(crate) u16, pub(crate) Value);
 
 #[derive(Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Bytes(Vec<u8>),
     Nest(Vec<Node>),
 }
 
-pub(super) fn bytes(kind: u16, value: &[u8]) -> Node {
+pub(crate) fn bytes(kind: u16, value: &[u8]) -> Node {
     Node(kind, Value::Bytes(value.to_vec()))
 }
 
-pub(super) fn nest(kind: u16, nodes: Vec<Node>) -> Node {
+pub(crate) fn nest(kind: u16, nodes: Vec<Node>) -> Node {
     Node(kind, Value::Nest(nodes))
 }
 
 /// An entry, attributes in the order of the kernel.
 #[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) family: u8,
-    pub(super) nodes: Vec<Node>,
+pub(crate) struct Entry {
+    pub(crate) family: u8,
+    pub(crate) nodes: Vec<Node>,
 }
 
 impl Entry {
     /// An entry of IPv4 with the same tuple twice, and these parts.
-    pub(super) fn with(layer4: Vec<Node>, parts: Vec<Node>) -> Self {
+    pub(crate) fn with(layer4: Vec<Node>, parts: Vec<Node>) -> Self {
         let kinds = [tuple::IP_V4_SRC, tuple::IP_V4_DST];
         let addresses = nest(tuple::IP, kinds.map(|kind| bytes(kind, &[10, 0, 0, kind as u8])).to_vec());
         let tuple = vec![addresses, nest(tuple::PROTO, layer4)];
@@ -49,7 +49,7 @@ impl Entry {
         Self { family: V4, nodes }
     }
 
-    pub(super) fn random(random: &mut Random) -> Self {
+    pub(crate) fn random(random: &mut Random) -> Self {
         let family = [V4, V6][random.below(2)];
         let ping = if family == V4 { ICMP } else { ICMPV6 };
         let protocols = [TCP, UDP, ping, GRE, SCTP, DCCP, UDPLITE, OTHERS[0], OTHERS[1]];
@@ -75,13 +75,13 @@ impl Entry {
     }
 
     /// The message, as the kernel would lay it out.
-    pub(super) fn message(&self) -> Vec<u8> {
+    pub(crate) fn message(&self) -> Vec<u8> {
         self.headed(laid_out(&self.nodes))
     }
 
     /// The same entry as no kernel would write it: the attributes of each nest in any order, those of
     /// kernels to come between them, and padding that is not zero.
-    pub(super) fn disturbed(&self, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn disturbed(&self, random: &mut Random) -> Vec<u8> {
         self.headed(disturbed(&self.nodes, true, random))
     }
 
@@ -110,7 +110,7 @@ impl Random {
 }
 
 /// Both tuples; the reply need not be the inverse, as NAT changes it.
-pub(super) fn tuples(family: u8, protocol: u8, random: &mut Random) -> [Vec<Node>; 2] {
+pub(crate) fn tuples(family: u8, protocol: u8, random: &mut Random) -> [Vec<Node>; 2] {
     let layer4 = match protocol {
         ICMP | ICMPV6 => icmp(protocol, random),
         _ => [ports(protocol, random), ports(protocol, random)],
@@ -126,7 +126,7 @@ fn addresses(family: u8, random: &mut Random) -> Node {
     nest(tuple::IP, kinds.map(|kind| bytes(kind, &random.bytes(len))).to_vec())
 }
 
-pub(super) fn ports(protocol: u8, random: &mut Random) -> Vec<Node> {
+pub(crate) fn ports(protocol: u8, random: &mut Random) -> Vec<Node> {
     let mut nodes = vec![bytes(tuple::PROTO_NUM, &[protocol])];
     if !OTHERS.contains(&protocol) {
         nodes.push(bytes(tuple::PROTO_SRC_PORT, &random.bytes(2)));
@@ -135,7 +135,7 @@ pub(super) fn ports(protocol: u8, random: &mut Random) -> Vec<Node> {
     nodes
 }
 
-pub(super) fn icmp(protocol: u8, random: &mut Random) -> [Vec<Node>; 2] {
+pub(crate) fn icmp(protocol: u8, random: &mut Random) -> [Vec<Node>; 2] {
     let [id_kind, type_kind, code_kind] = match protocol {
         ICMP => [tuple::PROTO_ICMP_ID, tuple::PROTO_ICMP_TYPE, tuple::PROTO_ICMP_CODE],
         _ => [tuple::PROTO_ICMPV6_ID, tuple::PROTO_ICMPV6_TYPE, tuple::PROTO_ICMPV6_CODE],

@@ -11,12 +11,12 @@ use crate::netlink::validate::nonsense;
 use crate::nfct::{Conntrack, Expect, TextFormat, attr, expect_attr};
 
 /// How many mutations to try; a slow checker such as valgrind asks for fewer.
-pub(super) fn cases() -> usize {
+pub(crate) fn cases() -> usize {
     let asked = std::env::var("NFCT_TEST_CASES").ok().and_then(|cases| cases.parse().ok());
     asked.unwrap_or(200_000)
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Conntrack, Malformed> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Conntrack, Malformed> {
     Conntrack::parse(bytes).map_err(|error| match error {
         crate::nfct::ObjectError::Malformed(malformed) => malformed,
         other => panic!("{other}"),
@@ -24,7 +24,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Conntrack, Malformed> {
 }
 
 /// Reads everything there is to read of an expectation: attributes, tuples, text, plain data.
-pub(super) fn parse_expectation(bytes: &[u8]) -> Result<(), Malformed> {
+pub(crate) fn parse_expectation(bytes: &[u8]) -> Result<(), Malformed> {
     let expect = Expect::parse(bytes).map_err(|error| match error {
         crate::nfct::ObjectError::Malformed(malformed) => malformed,
         other => panic!("{other}"),
@@ -59,7 +59,7 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 /// Changes a message in one of the ways bytes go wrong.
-pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+pub(crate) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(bytes.len());
     match random.below(8) {
         0 => bytes[at] ^= 1 << random.below(8),
@@ -83,13 +83,13 @@ pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-pub(super) fn set16(bytes: &mut [u8], at: usize, value: u16) {
+pub(crate) fn set16(bytes: &mut [u8], at: usize, value: u16) {
     if let Some(place) = bytes.get_mut(at..at + 2) {
         place.copy_from_slice(&value.to_ne_bytes());
     }
 }
 
-pub(super) fn fix_length(bytes: &mut [u8]) {
+pub(crate) fn fix_length(bytes: &mut [u8]) {
     let len = bytes.len() as u32;
     if let Some(place) = bytes.get_mut(..4) {
         place.copy_from_slice(&len.to_ne_bytes());

@@ -3,12 +3,12 @@
 use crate::netlink::message::MessageBuf;
 use crate::nfct::{Bitmask, Conntrack, attr};
 
-pub(super) const V4: u8 = 2;
-pub(super) const V6: u8 = 10;
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
-pub(super) const ICMP: u8 = 1;
-pub(super) const ICMPV6: u8 = 58;
+pub(crate) const V4: u8 = 2;
+pub(crate) const V6: u8 = 10;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const ICMPV6: u8 = 58;
 
 /// Sets several attributes at once.
 macro_rules! set {
@@ -16,9 +16,9 @@ macro_rules! set {
         $( $ct.set(attr::$name, $value).expect(stringify!($name)); )*
     };
 }
-pub(super) use set;
+pub(crate) use set;
 
-pub(super) fn ipv4(protocol: u8) -> Conntrack {
+pub(crate) fn ipv4(protocol: u8) -> Conntrack {
     let mut ct = Conntrack::new().unwrap();
     let (a, b) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
     set!(ct; ORIG_L3PROTO = V4, ORIG_IPV4_SRC = a, ORIG_IPV4_DST = b, ORIG_L4PROTO = protocol);
@@ -26,7 +26,7 @@ pub(super) fn ipv4(protocol: u8) -> Conntrack {
     ct
 }
 
-pub(super) fn ipv6(protocol: u8) -> Conntrack {
+pub(crate) fn ipv6(protocol: u8) -> Conntrack {
     let mut ct = Conntrack::new().unwrap();
     let (a, b) = ("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap());
     set!(ct; ORIG_L3PROTO = V6, ORIG_IPV6_SRC = a, ORIG_IPV6_DST = b, ORIG_L4PROTO = protocol);
@@ -34,18 +34,18 @@ pub(super) fn ipv6(protocol: u8) -> Conntrack {
     ct
 }
 
-pub(super) fn add_ports(mut ct: Conntrack) -> Conntrack {
+pub(crate) fn add_ports(mut ct: Conntrack) -> Conntrack {
     set!(ct; ORIG_PORT_SRC = 40_000, ORIG_PORT_DST = 80, REPL_PORT_SRC = 80, REPL_PORT_DST = 40_000);
     ct
 }
 
-pub(super) fn add_icmp(mut ct: Conntrack, kind: u8) -> Conntrack {
+pub(crate) fn add_icmp(mut ct: Conntrack, kind: u8) -> Conntrack {
     set!(ct; ICMP_TYPE = kind, ICMP_CODE = 0, ICMP_ID = 77);
     ct
 }
 
 /// Every attribute that is sent, in the family and protocol that make the largest message.
-pub(super) fn largest() -> Conntrack {
+pub(crate) fn largest() -> Conntrack {
     let mut ct = add_ports(ipv6(TCP));
     let (a, b) = ("fd00::3".parse().unwrap(), "fd00::4".parse().unwrap());
     set!(ct;
@@ -66,11 +66,11 @@ pub(super) fn largest() -> Conntrack {
 }
 
 /// A message as the kernel sends it for a new entry.
-pub(super) fn new_message(family: u8) -> MessageBuf {
+pub(crate) fn new_message(family: u8) -> MessageBuf {
     MessageBuf::new(0x100, 0, family, 0)
 }
 
-pub(super) fn built(ct: &Conntrack, family: u8) -> MessageBuf {
+pub(crate) fn built(ct: &Conntrack, family: u8) -> MessageBuf {
     let mut message = new_message(family);
     ct.append_to(&mut message).unwrap();
     message
@@ -87,7 +87,7 @@ fn put_all(message: &mut MessageBuf, attributes: &[Part<'_>]) {
 
 /// A message with the parts that only the kernel reports: counters, use, id, security context, times, labels,
 /// helper.
-pub(super) fn kernel_message() -> MessageBuf {
+pub(crate) fn kernel_message() -> MessageBuf {
     let mut message = built(&add_ports(ipv4(TCP)), V4);
     let nests: &[(u16, &[Part<'_>])] = &[
         (9, &[(1, &5u64.to_be_bytes()), (2, &500u64.to_be_bytes())]),
@@ -138,7 +138,7 @@ pub(super) fn kernel_message() -> MessageBuf {
 }
 
 /// A message of another protocol's state.
-pub(super) fn state_message(protocol: u8, info: u16, states: &[Part<'_>]) -> MessageBuf {
+pub(crate) fn state_message(protocol: u8, info: u16, states: &[Part<'_>]) -> MessageBuf {
     let mut message = built(&add_ports(ipv4(protocol)), V4);
     message
         .nested(4, |nest| {
@@ -152,7 +152,7 @@ pub(super) fn state_message(protocol: u8, info: u16, states: &[Part<'_>]) -> Mes
 }
 
 /// An expectation as the kernel reports it, with everything in it.
-pub(super) fn expectation() -> MessageBuf {
+pub(crate) fn expectation() -> MessageBuf {
     let mut message = MessageBuf::new(0x200, 0, V4, 0);
     let tuple = |nest: &mut MessageBuf| {
         nest.nested(1, |ip| {
@@ -189,21 +189,29 @@ pub(super) fn expectation() -> MessageBuf {
 }
 
 /// A small generator of repeatable numbers (xorshift64*).
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
+        #[cfg(nfct_fuzz)]
+        if let Some(number) = crate::fuzz::source::number() {
+            return number;
+        }
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        #[cfg(nfct_fuzz)]
+        if let Some(number) = crate::fuzz::source::below(end.max(1) as u64) {
+            return number as usize;
+        }
         (self.next() >> 33) as usize % end.max(1)
     }
 }

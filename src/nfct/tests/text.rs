@@ -25,7 +25,7 @@ use crate::nfct::{Conntrack, Expect, LabelMap, TextFormat, attr};
 use crate::text::FlowText;
 
 /// Names for every other label.
-fn names() -> LabelMap {
+pub(crate) fn names() -> LabelMap {
     let path = std::env::temp_dir().join(format!(
         "nfct-lines-{}-{:?}",
         std::process::id(),
@@ -263,26 +263,36 @@ fn bytes_that_are_no_text_are_replaced() {
     assert_eq!(object.to_text(TextFormat::plain()), Ok(line));
 }
 
+/// Compares the line of a flow, with the options of this number.
+#[cfg(nfct_fuzz)]
+pub(crate) fn compare_flow(flow: &Flow, object: &Conntrack, number: usize, names: &LabelMap) {
+    compare(flow, object, Options::numbered(number), names);
+}
+
 #[test]
 fn lines_of_expectations_are_the_c_librarys() {
     let mut chance = Chance(0x1357_2468_9bdf_ace0);
     for number in 0..cases() / 20 {
-        let mut expectation = reported(&mut chance);
-        match number % 4 {
-            0 => expectation.zone = Some(Zone::original_only(9)),
-            1 => expectation.zone = Some(Zone::reply_only(9)),
-            2 => expectation.flags = ExpectationFlags::from_bits_retain(number as u32 / 4),
-            _ => expectation.helper = HelperName::new(" a ").ok(),
-        }
-        if number % 5 == 0 {
-            (expectation.class, expectation.helper) = (None, None);
-        }
-        let object = Expect::try_from(&expectation).expect("an object");
-        let lines = |ours: String, format| assert_eq!(Ok(ours), object.to_text(format), "{expectation:?}");
-        lines(expectation.text().to_string(), TextFormat::plain());
-        for kind in EventKind::ALL {
-            lines(expectation.text().event(kind).to_string(), TextFormat::plain().event(kind));
-        }
+        compare_expectation(reported(&mut chance), number);
+    }
+}
+
+/// Compares the lines of an expectation, changed by a number.
+pub(crate) fn compare_expectation(mut expectation: Expectation, number: usize) {
+    match number % 4 {
+        0 => expectation.zone = Some(Zone::original_only(9)),
+        1 => expectation.zone = Some(Zone::reply_only(9)),
+        2 => expectation.flags = ExpectationFlags::from_bits_retain(number as u32 / 4),
+        _ => expectation.helper = HelperName::new(" a ").ok(),
+    }
+    if number % 5 == 0 {
+        (expectation.class, expectation.helper) = (None, None);
+    }
+    let object = Expect::try_from(&expectation).expect("an object");
+    let lines = |ours: String, format| assert_eq!(Ok(ours), object.to_text(format), "{expectation:?}");
+    lines(expectation.text().to_string(), TextFormat::plain());
+    for kind in EventKind::ALL {
+        lines(expectation.text().event(kind).to_string(), TextFormat::plain().event(kind));
     }
 }
 

@@ -1,8 +1,15 @@
 //! Programs, run as the kernel runs them, beside the selectors.
 
+#![cfg_attr(
+    not(test),
+    allow(dead_code, unused_imports, reason = "`./dev fuzz` takes the generators and checks")
+)]
+
+#[cfg(test)]
 mod kernel;
 mod machine;
 mod message;
+#[cfg(test)]
 mod sizes;
 
 use super::*;
@@ -82,45 +89,57 @@ fn alike(chance: &mut Chance) -> SelectorSet {
     (0..count).map(one).collect()
 }
 
+/// The events looked at: new, updates and ends that are wanted, unwanted ones, those of them that a program dropped,
+/// and those that came to a whole program.
+type Counts = [usize; 6];
+
+/// Sets of selectors that a stream may have.
+pub(crate) fn sets(chance: &mut Chance, round: u64) -> Vec<SelectorSet> {
+    let one = |_| {
+        let count = match chance.below(7) {
+            0 => return alike(chance),
+            some => [1, 1, 1, 2, 3, 12][some as usize - 1],
+        };
+        (0..count).map(|_| selector(chance, round % 4)).collect()
+    };
+    (0..1 + round % 7 / 6).map(one).collect()
+}
+
 /// The central property: the program passes each event that the selectors pass, and, if it is whole, drops
 /// all others.
+pub(crate) fn compare(chance: &mut Chance, sets: &[SelectorSet], events: usize, counts: &mut Counts) {
+    let program = program(sets);
+    let other = if Order::NATIVE == Order::Little { Order::Big } else { Order::Little };
+    let elsewhere = Wanted { sets, facts: None, sample: None }.programs_in(other).next();
+    let is_whole = program.as_ref().is_some_and(|program| program.is_whole);
+    for _ in 0..events {
+        let message = message::event(chance);
+        let event = event(&message);
+        let wanted = sets.iter().all(|set| set.matches_event(&event) != Some(false));
+        let passes = is_passed(&program, &message);
+        assert!(passes || !wanted, "dropped: {sets:?}\n{event:?}\n{program:?}");
+        assert!(wanted || !passes || !is_whole, "passed: {sets:?}\n{event:?}\n{program:?}");
+        let passes_elsewhere = elsewhere
+            .as_ref()
+            .is_none_or(|program| machine::run_in(other, &program.steps, &message::swapped(&message)).0 != 0);
+        assert_eq!(passes_elsewhere, passes, "{other:?}: {sets:?}\n{event:?}\n{elsewhere:?}");
+        let kind = EventKind::ALL.iter().position(|kind| *kind == event.kind).expect("a kind");
+        counts[kind] += usize::from(wanted);
+        counts[3] += usize::from(!wanted);
+        counts[4] += usize::from(!wanted && !passes);
+        counts[5] += usize::from(is_whole);
+    }
+    assert!(is_passed(&program, &message::expectation(chance)), "{sets:?}");
+}
+
 #[test]
 fn a_program_answers_as_the_selectors_do() {
     let mut chance = Chance(0xb9f);
-    let mut counts = [0usize; 6];
+    let mut counts = Counts::default();
     let each = 500;
     for round in 0..cases().div_ceil(each) {
-        let sets: Vec<SelectorSet> = (0..1 + round % 7 / 6)
-            .map(|_| {
-                let count = match chance.below(7) {
-                    0 => return alike(&mut chance),
-                    some => [1, 1, 1, 2, 3, 12][some as usize - 1],
-                };
-                (0..count).map(|_| selector(&mut chance, round as u64 % 4)).collect()
-            })
-            .collect();
-        let program = program(&sets);
-        let other = if Order::NATIVE == Order::Little { Order::Big } else { Order::Little };
-        let elsewhere = Wanted { sets: &sets, facts: None, sample: None }.programs_in(other).next();
-        let is_whole = program.as_ref().is_some_and(|program| program.is_whole);
-        for _ in 0..each {
-            let message = message::event(&mut chance);
-            let event = event(&message);
-            let wanted = sets.iter().all(|set| set.matches_event(&event) != Some(false));
-            let passes = is_passed(&program, &message);
-            assert!(passes || !wanted, "dropped: {sets:?}\n{event:?}\n{program:?}");
-            assert!(wanted || !passes || !is_whole, "passed: {sets:?}\n{event:?}\n{program:?}");
-            let passes_elsewhere = elsewhere.as_ref().is_none_or(|program| {
-                machine::run_in(other, &program.steps, &message::swapped(&message)).0 != 0
-            });
-            assert_eq!(passes_elsewhere, passes, "{other:?}: {sets:?}\n{event:?}\n{elsewhere:?}");
-            let kind = EventKind::ALL.iter().position(|kind| *kind == event.kind).expect("a kind");
-            counts[kind] += usize::from(wanted);
-            counts[3] += usize::from(!wanted);
-            counts[4] += usize::from(!wanted && !passes);
-            counts[5] += usize::from(is_whole);
-        }
-        assert!(is_passed(&program, &message::expectation(&mut chance)), "{sets:?}");
+        let sets = sets(&mut chance, round as u64);
+        compare(&mut chance, &sets, each, &mut counts);
     }
     let [new, update, destroy, unwanted, dropped, whole] = counts;
     println!(

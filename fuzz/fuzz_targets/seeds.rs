@@ -1,0 +1,6 @@
+//! Writes the first inputs of all targets below a folder. It is no target itself.
+
+fn main() {
+    let folder = std::env::args_os().nth(1).expect("a folder");
+    netfilter_conntrack::fuzz::seeds(folder.as_ref()).expect("seeds");
+}

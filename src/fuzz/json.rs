@@ -1,0 +1,118 @@
+//! JSON of plain data, and saves.
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::source;
+use crate::events::Event;
+use crate::model::event::{EntryEvent, EventKind};
+use crate::model::expectation::Expectation;
+use crate::model::flow::Flow;
+use crate::model::key::Key;
+use crate::nfct::tests::alike;
+use crate::nfct::tests::alike_expect::reported;
+use crate::nfct::tests::encode;
+use crate::nfct::tests::entry::Entry;
+use crate::nfct::tests::sample::Random;
+use crate::save;
+
+pub(super) fn run(data: &[u8]) {
+    let Some((&form, rest)) = data.split_first() else { return };
+    match form % 6 {
+        // As it is: so seeds are real entries.
+        0 => text(rest),
+        1 => lines(rest),
+        form => generated(form, rest),
+    }
+}
+
+/// Text of any kind: what can be read of it is written and read alike.
+fn text(bytes: &[u8]) {
+    read::<Flow>(bytes);
+    read::<Event>(bytes);
+    read::<Expectation>(bytes);
+    read::<Key>(bytes);
+}
+
+fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {
+    if let Ok(value) = serde_json::from_slice::<T>(bytes) {
+        returns(&value);
+    }
+}
+
+fn returns<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> String {
+    let text = serde_json::to_string(value).unwrap_or_else(|error| panic!("{error}: {value:?}"));
+    let back = serde_json::from_str::<T>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(&back, value, "{text}");
+    let tree = serde_json::to_value(value).expect("a tree");
+    assert_eq!(serde_json::from_value::<T>(tree).ok().as_ref(), Some(value), "{text}");
+    text
+}
+
+/// The lines of a save: each that is a flow is written and read alike, and nothing follows an end.
+fn lines(bytes: &[u8]) {
+    let found = save::lines(bytes);
+    assert!(found.is_sorted_by(|one, other| one.0 < other.0), "each line once");
+    assert!(found.len() <= 1 + bytes.iter().filter(|byte| **byte == b'\n').count() + 1);
+    let flows: Vec<Flow> = found.into_iter().filter_map(|(_, line)| line.ok()).collect();
+    saved(flows);
+}
+
+fn saved(flows: Vec<Flow>) -> Vec<u8> {
+    let text = save::written(&flows);
+    let back: Result<Vec<Flow>, _> = save::lines(&text).into_iter().map(|(_, line)| line).collect();
+    assert_eq!(back.expect("a whole save"), flows);
+    text
+}
+
+/// Flows, events and expectations; then the same text with some bytes changed.
+fn generated(form: u8, rest: &[u8]) {
+    let seed = source::begin(rest);
+    let (mut chance, mut random) = (encode::Chance(seed), Random::new(seed));
+    let text = match form {
+        2 => returns(&reported(&mut chance)).into_bytes(),
+        3 => returns(&chance.flow()).into_bytes(),
+        4 => {
+            let entry = flow(&mut random);
+            let kind = EventKind::ALL[random.below(3)];
+            let event = EntryEvent { kind, entry, port_id: random.next() as u32, namespace: None };
+            returns(&Event::Flow(event)).into_bytes()
+        }
+        _ => {
+            let count = random.below(4);
+            saved((0..count).map(|_| flow(&mut random)).collect())
+        }
+    };
+    let changed = changed(text, &mut random);
+    if form == 5 { lines(&changed) } else { self::text(&changed) }
+}
+
+/// As a kernel reports it.
+fn flow(random: &mut Random) -> Flow {
+    alike::ours(&Entry::random(random).message()).expect("a flow")
+}
+
+/// Changes of bytes that JSON is made of.
+fn changed(mut text: Vec<u8>, random: &mut Random) -> Vec<u8> {
+    for _ in 0..random.below(4) {
+        let at = random.below(text.len());
+        let end = (at + 1 + random.below(20)).min(text.len());
+        match random.below(5) {
+            0 => text[at] = b"0123456789-.eE\"{}[]:,\\unt \n"[random.below(27)],
+            1 => drop(text.drain(at..end)),
+            2 => {
+                let copy = text[at..end].to_vec();
+                let to = random.below(text.len());
+                drop(text.splice(to..to, copy));
+            }
+            3 => text.insert(at, random.next() as u8),
+            _ => text.truncate(at),
+        }
+        if text.is_empty() {
+            text.push(b' ');
+        }
+    }
+    text
+}
