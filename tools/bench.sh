@@ -35,17 +35,20 @@ cmd_bench() {
         shift
     done
     set -- "${args[@]}"
-    cargo build --profile bench --benches --all-features
+    cargo build --release --package netfilter-conntrack-bench
     if have_rivals && cargo_rivals build --release; then
         export NFCT_BENCH_RIVALS=$target/rivals/release/rivals
     fi
     use_runner "${runner[@]}"
-    cargo bench --bench table --all-features -- "$@"
+    cargo run --release --package netfilter-conntrack-bench -- "$@"
 }
 
 # The benchmark of the project in the folder $1, built there.
 bench_of() {
-    (cd "$1" && cargo bench --no-run --bench table --all-features --message-format=json) |
+    local what=(build --release --package netfilter-conntrack-bench)
+    # As it was built before it was a package of its own.
+    [ -e "$1/benches/table/Cargo.toml" ] || what=(bench --no-run --bench table --all-features)
+    (cd "$1" && cargo "${what[@]}" --message-format=json) |
         grep -o '"executable":"[^"]*"' | cut -d '"' -f 4 | tail -n 1
 }
 

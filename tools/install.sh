@@ -120,6 +120,7 @@ packages_with() {
         dash) echo "dash : dash" ;;
         depmod) echo "kmod : kmod" ;;
         xz) echo "xz-utils : xz" ;;
+        pip3) echo "python3-pip : python3-pip" ;;
         setpriv) echo "util-linux : util-linux" ;;
         *) die "no package is known for $1" ;;
     esac

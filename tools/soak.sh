@@ -3,7 +3,7 @@
 
 cmd_soak() {
     need_to_build unshare namespaces
-    cargo build --profile bench --bench soak --all-features
+    cargo build --release --package netfilter-conntrack-soak
     use_runner "${runner[@]}"
-    cargo bench --bench soak --all-features -- "$@"
+    cargo run --release --package netfilter-conntrack-soak -- "$@"
 }

@@ -4,7 +4,7 @@
 # Debian trixie has Rust 1.85 as a package of its own, with its standard library for every
 # architecture, cross compilers, and qemu-user. So one chroot does it all, below target/targets. Only
 # apt uses the network there: this machine's cargo vendors what Cargo.lock names, and the chroot's
-# cargo builds from that. Mounts are made in a mount namespace and end with each command.
+# cargo builds from that.
 
 readonly SUITE=trixie
 
@@ -24,44 +24,13 @@ readonly FOREIGN=(
 readonly LIBRARY_PACKAGES=(libnetfilter-conntrack-dev libnfnetlink-dev libmnl-dev
     libnetfilter-conntrack3 libnfnetlink0 libmnl0)
 
-# Runs "$@" in the chroot, with the project at /src (read-only) and a clean environment: proxies and
-# settings of the tests are passed on. Arguments that are VARIABLE=VALUE come first.
-in_chroot() {
-    local passed=() name
-    for name in http_proxy https_proxy no_proxy CARGO_BUILD_JOBS CARGO_PROFILE_DEV_DEBUG ${!NFCT_@}; do
-        [ -z "${!name+set}" ] || passed+=("$name=${!name}")
-    done
-    # shellcheck disable=SC2016 # expanded by the inner shell
-    as_root unshare --mount --propagation private bash -c '
-        set -e
-        root=$1 source=$2 vendor=$3
-        shift 3
-        # A mount point, as tests need that mount name spaces of their own.
-        mount --bind "$root" "$root"
-        for directory in proc sys dev; do mount --rbind "/$directory" "$root/$directory"; done
-        mkdir -p "$root/src" "$root/vendor" "$root/build"
-        mount --bind -o ro "$source" "$root/src"
-        mount --bind -o ro "$vendor" "$root/vendor"
-        exec chroot "$root" env -i "$@"' - \
-        "$chroot" "$PWD" "$vendor" HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-        DEBIAN_FRONTEND=noninteractive "${passed[@]}" "$@"
-}
-
 # Sets `chroot` and `vendor`, and makes sure that both are there.
 make_chroot() {
     mkdir -p "$target/targets/vendor"
-    chroot=$(cd "$target/targets" && pwd)/$SUITE vendor=$(cd "$target/targets/vendor" && pwd)
-    if ! [ -e "$chroot/complete" ]; then
-        say "making a chroot of Debian $SUITE in $chroot"
-        as_root rm -rf "$chroot"
-        as_root debootstrap --variant=minbase --include=ca-certificates --keyring="$DEBIAN_KEYS" \
-            "$SUITE" "$chroot" "$DEBIAN_MIRROR"
-        as_root touch "$chroot/complete"
-    fi
-    # What this machine's apt needs to reach a mirror, as a proxy.
-    ! command -v apt-config >/dev/null ||
-        { apt-config dump | grep -E '^Acquire::(https?|Check-)' || true; } |
-        as_root tee "$chroot/etc/apt/apt.conf.d/90host" >/dev/null
+    vendor=$(cd "$target/targets/vendor" && pwd)
+    make_debian_chroot "$SUITE" "$target/targets"
+    mounts=("$PWD:/src" "$vendor:/vendor")
+    in_chroot mkdir -p /build
     say "updating the chroot's lists of packages"
     local arch
     for arch in i386 s390x armhf arm64; do in_chroot dpkg --add-architecture "$arch"; done
@@ -72,11 +41,6 @@ make_chroot() {
 replace-with = "vendored"
 [source.vendored]
 directory = "/vendor"' | in_chroot sh -c 'mkdir -p /root/.cargo && cat >/root/.cargo/config.toml'
-}
-
-install_in_chroot() {
-    say "installing in the chroot: $*"
-    in_chroot apt-get install -qy --no-install-recommends "$@"
 }
 
 # The chroot's cargo builds from sources that this machine's cargo has fetched. "$@" are further

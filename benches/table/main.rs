@@ -75,8 +75,6 @@ impl Options {
                 "--runs" => options.runs = value()?.parse()?,
                 "--json" => options.json = Some(value()?.into()),
                 "--before" => options.before = Some(value()?),
-                // Cargo says it to every benchmark.
-                "--bench" => {}
                 _ => return Err("usage: [--entries N] [--runs R] [--json FILE] [--before PROGRAM]".into()),
             }
         }

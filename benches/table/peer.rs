@@ -19,7 +19,7 @@ pub(crate) fn own() -> Result<String> {
 
 /// Compiles the C program beside the others of this build.
 pub(crate) fn c_library() -> Result<String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/table/peer.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer.c");
     let target = env::current_exe()?.with_file_name("conntrack-bench-peer");
     let compiler = env::var_os("CC").unwrap_or("cc".into());
     let status = Command::new(compiler)

@@ -61,6 +61,45 @@ fn versions_agree() {
     assert_eq!(asked.map(|version| version.trim_start_matches('=')), sys);
 }
 
+/// The manifests of both crates, with the files beside them.
+fn manifests(root: &Path) -> [(PathBuf, String); 2] {
+    [root.to_path_buf(), root.join("sys")].map(|folder| (folder.clone(), read(&folder.join("Cargo.toml"))))
+}
+
+/// Each crate's own changelog has the version that its manifest has, with a date.
+#[test]
+fn changelogs_are_dated() {
+    let Some(root) = checkout() else { return };
+    let workspace = read(&root.join("Cargo.toml"));
+    let version = section(&workspace, "workspace.package").find_map(|line| quoted(line, "version = "));
+    let heading = format!("## [{}] - ", version.expect("a version"));
+    for (folder, _) in manifests(&root) {
+        let changelog = read(&folder.join("CHANGELOG.md"));
+        let date = changelog.lines().find_map(|line| line.strip_prefix(&heading));
+        let date = date.unwrap_or_else(|| panic!("{}: no {heading}", folder.display()));
+        let parts: Vec<_> = date.split('-').map(str::len).collect();
+        assert_eq!(parts, [4, 2, 2], "{date}");
+        assert!(date.chars().all(|letter| letter.is_ascii_digit() || letter == '-'), "{date}");
+    }
+}
+
+/// Debian's tools run no test when a package is built that has dev-dependencies, and show the first sentence
+/// of its description, with up to 31 letters of theirs, on a line of 80.
+#[test]
+fn manifests_suit_packagers() {
+    let Some(root) = checkout() else { return };
+    for (folder, manifest) in manifests(&root) {
+        assert!(!manifest.contains("dev-dependencies"), "{}", folder.display());
+        let description = section(&manifest, "package").find_map(|line| quoted(line, "description = "));
+        let sentence = description.expect("a description").split(". ").next().expect("a sentence");
+        assert!(sentence.len() + 31 <= 80, "{sentence}");
+        assert!(section(&manifest, "package").any(|line| line == "authors.workspace = true"));
+        let licence = read(&folder.join("LICENSE-MIT"));
+        let year = licence.lines().find_map(|line| line.strip_prefix("Copyright (c) "));
+        assert!(year.is_some_and(|line| line.starts_with("20")), "the licence has no year: {year:?}");
+    }
+}
+
 /// The lines of one section of a Cargo.toml.
 fn section<'a>(toml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let header = format!("[{name}]");

@@ -1,7 +1,9 @@
 //! The build script's reading of bindings: the layout of the text does not matter, and what cannot be
 //! read is named.
 
-#[path = "../build/items.rs"]
+#![cfg(test)]
+
+#[path = "../../build/items.rs"]
 #[allow(unreachable_pub, dead_code)]
 mod items;
 
@@ -50,7 +52,7 @@ fn the_layout_of_the_text_takes_no_part() {
 /// The file for docs.rs is what the build script makes, so nothing formats it.
 #[test]
 fn the_committed_bindings_are_laid_out() {
-    let committed = include_str!("../docs_rs.rs");
+    let committed = include_str!("../../docs_rs.rs");
     assert_eq!(read(committed).text, committed);
 }
 
