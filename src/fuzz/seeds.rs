@@ -69,9 +69,7 @@ fn put(folder: &Path, target: &str, bytes: &[u8]) -> io::Result<()> {
 fn messages() -> crate::Result<Vec<Vec<u8>>> {
     let mut handle = Handle::open()?;
     let mut monitor = Monitor::open().expect("a socket");
-    for group in (Groups::FLOWS | Groups::EXPECTATIONS).numbers() {
-        monitor.socket().join(group).expect("a group");
-    }
+    monitor.socket().join((Groups::FLOWS | Groups::EXPECTATIONS).numbers()).expect("both groups");
     let (mut chance, mut small) = (Chance(0x5eed), random::Chance(0x5eed));
     let mut made = Vec::new();
     for number in 0..TRIED {
