@@ -1,5 +1,6 @@
 //! Selectors beside a naive evaluation, sets beside their selectors, and programs for the kernel beside both.
 
+mod generate;
 mod naive;
 
 use super::source;
@@ -26,7 +27,7 @@ pub(super) fn run(data: &[u8]) {
 }
 
 fn selector(chance: &mut Chance, depth: u64) {
-    let (selector, naive) = naive::selector(chance, depth);
+    let (selector, naive) = generate::selector(chance, depth);
     let is_sound = selector.check().is_ok();
     for _ in 0..TRIED {
         let flow = chance.flow();

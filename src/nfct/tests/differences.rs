@@ -25,13 +25,13 @@ struct Pair<'m, T> {
     message: &'m [u8],
 }
 
+/// A reason, and what it leaves out.
+type LeftOut = (&'static str, fn(&mut Flow));
+
 type Excuse<T> = (&'static str, fn(&Pair<'_, T>) -> bool);
 
-/// Takes a part away from a flow.
-type Without = fn(&mut Flow);
-
 /// Values that need not be the same.
-const COMPARED_WITHOUT: [(&str, Without); 4] = [
+const COMPARED_WITHOUT: [LeftOut; 4] = [
     ("the mask of TCP flags is part of requests, and the library stores none for reports", |flow| {
         if let Some(ProtoInfo::Tcp(info)) = &mut flow.proto_info {
             info.peers.original.flags_mask = None;
