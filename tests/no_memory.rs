@@ -225,9 +225,10 @@ fn without(call: libc::c_long, errno: i32, operation: &Operation, tools: &mut To
 fn every_operation_without_memory_for_every_call() {
     let mut handle = require_kernel!();
     common::sysctl("nf_conntrack_events", "1");
-    let mut operations = DIRECT.to_vec();
     #[cfg(feature = "nfct")]
-    operations.extend(library::OPERATIONS);
+    let operations = [DIRECT, library::OPERATIONS].concat();
+    #[cfg(not(feature = "nfct"))]
+    let operations = DIRECT.to_vec();
     // What is tried once in a process is tried with memory.
     for (name, operation) in &operations {
         assert_eq!(operation(&mut tools(name)), Ok(()), "{name}");
