@@ -5,18 +5,18 @@ use crate::cells::COLUMNS;
 const PAGE: &str = include_str!("../../docs/privileges.md");
 
 /// The cells behind the name of each row.
-fn rows() -> impl Iterator<Item = (&'static str, Vec<String>)> {
+fn rows() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     let (_, table) = PAGE.split_once("\n| with |").expect("the table");
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     rows.map(|row| {
-        let mut cells = row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned());
+        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
         let name = cells.next().expect("a name");
-        (&*name.leak(), cells.collect())
+        (name, cells.collect())
     })
 }
 
 /// The expected cells of a row; none, where the page does not have it.
-pub(crate) fn row(name: &str) -> Vec<String> {
+pub(crate) fn row(name: &str) -> Vec<&'static str> {
     rows().find(|(row, _)| *row == name).map(|(_, cells)| cells).unwrap_or_default()
 }
 
