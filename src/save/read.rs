@@ -208,10 +208,11 @@ mod tests {
                 (4, "flow"),
             ],
         );
-        is(
-            read(&[HEADER.as_bytes(), b"{\"original\":{\"src\":\"\xff\"}}\n", END.as_bytes()].concat()),
-            &[(2, "not a flow, at column 21: invalid unicode code point")],
-        );
+        // The column of the byte, or of the one after it: releases of serde_json differ.
+        let found =
+            read(&[HEADER.as_bytes(), b"{\"original\":{\"src\":\"\xff\"}}\n", END.as_bytes()].concat());
+        let words = [21, 22].map(|at| format!("not a flow, at column {at}: invalid unicode code point"));
+        assert!(matches!(&found[..], [(2, word)] if words.contains(word)), "{found:?}");
     }
 
     #[test]
