@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
 use super::common::{self, steady};
@@ -15,6 +15,9 @@ pub(crate) type Fallible<T> = std::result::Result<T, Box<dyn Error>>;
 /// A counter by its name in `conntrack -S`.
 pub(crate) type Counter<T> = (&'static str, fn(&T) -> Option<u32>);
 pub(crate) type Difference = std::result::Result<(), String>;
+
+/// How long two listings may go on differing: a slow machine lets a second pass in most pairs of them.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const NAMES: &str = "3 web\n4 mail\n";
 
@@ -85,20 +88,19 @@ pub(crate) fn compare_lines(theirs: &[String], ours: &[String]) -> Difference {
     compare(&only_in(theirs, ours), &only_in(ours, theirs))
 }
 
-/// The same lines are printed. A second may pass in between, which the timeouts show: then again.
+/// The same lines are printed. A second may pass in between, which the timeouts show: then again. The call
+/// comes second, as starting a program takes longer than ending it.
 fn same_lines(line: &str, mut ours: impl FnMut() -> Fallible<Vec<String>>) -> Difference {
-    let mut result = Ok(());
-    for _ in 0..5 {
+    let last = Instant::now() + PATIENCE;
+    loop {
+        let theirs = run(line)?;
         let printed = ours().map_err(|error| error.to_string())?.join("\n");
-        result = compare_lines(&run(line)?, &lines(&printed));
-        if result.is_ok() {
-            return match printed.is_empty() {
-                true => Err("nothing was printed".to_owned()),
-                false => Ok(()),
-            };
+        match compare_lines(&theirs, &lines(&printed)) {
+            Ok(()) if printed.is_empty() => return Err("nothing was printed".to_owned()),
+            Err(_) if Instant::now() < last => {}
+            result => return result,
         }
     }
-    result
 }
 
 /// A listing of some entries: as many lines, with the same text.
