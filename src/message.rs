@@ -25,8 +25,8 @@ use std::fmt;
 
 pub use verdict::verdict_attributes;
 
-use crate::error::{Fault, Operation, Result, Subject};
-use crate::kernel::{During, tracker};
+use crate::error::{Failure, Fault, Operation, Result, Subject};
+use crate::kernel::tracker;
 use crate::model::direction::Direction;
 use crate::model::event::EventKind;
 use crate::model::flow::{Flow, Purpose};
@@ -123,7 +123,8 @@ impl Message {
             _ => [Some(&flow.original), Some(&flow.reply), flow.extra.master.as_ref()],
         };
         for tuple in tuples.into_iter().flatten() {
-            check_kept(tuple).during(request.operation(), Subject::Flow(flow.key()))?;
+            let failure = || Failure::new(request.operation(), Subject::Flow(flow.key()));
+            check_kept(tuple).map_err(|fault| fault.during(failure()))?;
         }
         let mut buffer = request.start(flow.original.family().number());
         match request {

@@ -112,7 +112,8 @@ impl Conntrack {
     /// must not be sent: to a kernel with the tracker of its protocol they would name another entry.
     fn remove_ports(&self, message: &mut MessageBuf, before: usize) -> Result<(), ObjectError> {
         for (side, kind) in [(&ORIGINAL, TUPLE_ORIG), (&REPLY, TUPLE_REPLY), (&MASTER, TUPLE_MASTER)] {
-            let ported = self.byte(side.protocol).is_some_and(rules::has_ports);
+            // The others were found to have theirs.
+            let ported = self.byte(side.protocol).is_some_and(rules::can_lack_ports);
             if ported && !side.ports.iter().any(|&id| self.has(id)) {
                 remove_ports(message, before, kind)?;
             }
@@ -131,12 +132,12 @@ impl Conntrack {
     }
 
     pub(super) fn has_any_of(&self, side: &Side) -> bool {
-        let [ipv4, ipv6, ports] = [side.ipv4, side.ipv6, side.ports];
-        [ipv4, ipv6, ports, [side.family, side.protocol]]
-            .into_iter()
-            .flatten()
-            .chain(side.zone)
-            .any(|id| self.has(id))
+        let any = |ids: &[u32]| ids.iter().any(|&id| self.has(id));
+        any(&[side.family, side.protocol])
+            || any(&side.ipv4)
+            || any(&side.ipv6)
+            || any(&side.ports)
+            || side.zone.is_some_and(|id| self.has(id))
     }
 
     /// Every part of the tuple is there: the builder would send zeros for a missing one.
@@ -164,8 +165,7 @@ impl Conntrack {
             None if rules::has_ports(protocol) => &side.ports,
             None => &[],
         };
-        let complete = addresses.iter().chain(rest).all(|&id| self.has(id));
-        if complete { Ok(()) } else { Err(missing) }
+        if self.has_all(&addresses) && self.has_all(rest) { Ok(()) } else { Err(missing) }
     }
 
     fn check_labels(&self) -> Result<(), ObjectError> {
@@ -208,22 +208,24 @@ fn check_built(attributes: Attributes<'_>) -> Result<(), ObjectError> {
     for attribute in attributes {
         let attribute = attribute?;
         match attribute.kind {
-            TUPLE_ORIG => tuples[0] = Some(Tuple::read(&attribute)?),
-            TUPLE_REPLY => tuples[1] = Some(Tuple::read(&attribute)?),
+            TUPLE_ORIG => tuples[0] = Some(attribute),
+            TUPLE_REPLY => tuples[1] = Some(attribute),
             _ => {}
         }
     }
-    let [original, reply] = tuples;
-    let original = original.filter(Tuple::is_complete).ok_or(ObjectError::missing("CTA_TUPLE_ORIG"))?;
-    let Some(reply) = reply else { return Ok(()) };
-    if !reply.is_complete() {
-        return Err(ObjectError::missing("CTA_TUPLE_REPLY"));
+    let missing = ObjectError::missing("CTA_TUPLE_ORIG");
+    let original = Tuple::read(&tuples[0].ok_or(missing.clone())?)?;
+    if !original.is_complete() {
+        return Err(missing);
     }
-    // The reply's type was derived from the family at the time the type was set.
-    if let (Some(kind), Some(protocol)) = (original.icmp_type, original.protocol) {
-        if reply.icmp_type.is_none() || rules::icmp_reply(protocol, kind) != reply.icmp_type {
-            return Err(ObjectError::invalid("ATTR_ICMP_TYPE", "the reply has not the type that answers it"));
-        }
+    // An incomplete reply is refused by the kernel, which takes a wrong one of ICMP: its type was derived from the
+    // family at the time the type was set.
+    let (Some(kind), Some(protocol), Some(reply)) = (original.icmp_type, original.protocol, tuples[1]) else {
+        return Ok(());
+    };
+    let reply = Tuple::read(&reply)?;
+    if reply.icmp_type.is_none() || rules::icmp_reply(protocol, kind) != reply.icmp_type {
+        return Err(ObjectError::invalid("ATTR_ICMP_TYPE", "the reply has not the type that answers it"));
     }
     Ok(())
 }

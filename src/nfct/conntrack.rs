@@ -1,7 +1,7 @@
 //! An owned connection object of the C library.
 
 use std::alloc::{Layout, handle_alloc_error};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -73,6 +73,7 @@ impl Conntrack {
     #[doc(alias = "nfct_get_attr_u16")]
     #[doc(alias = "nfct_get_attr_u32")]
     #[doc(alias = "nfct_get_attr_u64")]
+    #[inline(always)]
     pub fn get<K: Kind, A>(&self, attr: Attr<K, A>) -> Option<K::Value> {
         let place = self.place(attr.id).filter(|_| rules::readable(self, attr.rule))?;
         // SAFETY: the getter of `attr` returned it, `attr`'s constant ties that attribute to `K`,
@@ -93,6 +94,7 @@ impl Conntrack {
     #[doc(alias = "nfct_set_attr_u16")]
     #[doc(alias = "nfct_set_attr_u32")]
     #[doc(alias = "nfct_set_attr_u64")]
+    #[inline(always)]
     pub fn set<K: Settable>(
         &mut self,
         attr: Attr<K, ReadWrite>,
@@ -135,6 +137,7 @@ impl Conntrack {
     ///
     /// # Errors
     /// [`ObjectError::Unsupported`], with the release that brought the attribute.
+    #[inline]
     pub fn require<K, A>(&self, attr: Attr<K, A>) -> Result<(), ObjectError> {
         match attr.id < KNOWN_TO_ALL || self.supports(attr) {
             true => Ok(()),
@@ -183,16 +186,25 @@ impl Conntrack {
     }
 
     /// The library's mark for an attribute: 1 present, 0 absent, -1 unknown attribute.
+    #[inline]
     pub(super) fn mark(&self, id: u32) -> i32 {
         // SAFETY: the object is alive; any number may be asked for.
         unsafe { sys::nfct_attr_is_set(self.as_ptr(), id) }
     }
 
+    #[inline]
     pub(super) fn has(&self, id: u32) -> bool {
         self.mark(id) == 1
     }
 
+    /// Whether all of these attributes are present.
+    pub(super) fn has_all(&self, ids: &[u32]) -> bool {
+        // SAFETY: the object is alive and only read, and so are as many numbers as there are.
+        unsafe { sys::nfct_attr_is_set_array(self.as_ptr(), ids.as_ptr(), ids.len() as c_int) == 1 }
+    }
+
     /// Where the library keeps an attribute.
+    #[inline]
     pub(super) fn place(&self, id: u32) -> Option<NonNull<c_void>> {
         // SAFETY: the object is alive; the getter reads it and returns a pointer into it, or NULL
         // for an attribute that is absent, unknown or not stored.
@@ -214,11 +226,13 @@ impl Conntrack {
     }
 
     /// A present attribute that is one byte wide: a family or a protocol.
+    #[inline]
     pub(super) fn byte(&self, id: u32) -> Option<u8> {
         // SAFETY: the object is alive and the place in it, and the callers' attributes are single bytes.
         self.place(id).map(|place| unsafe { place.cast::<u8>().read() })
     }
 
+    #[inline]
     fn store(&mut self, id: u32, value: *const c_void) {
         // SAFETY: the object is alive and borrowed mutably, and every getter's pointer is gone.
         // `value` comes from the kind of this attribute's constant, so it points to as much as
@@ -226,6 +240,7 @@ impl Conntrack {
         unsafe { sys::nfct_set_attr(self.as_ptr(), id, value) };
     }
 
+    #[inline]
     pub(super) fn forget(&mut self, id: u32) {
         // SAFETY: the object is alive and borrowed mutably; clears one bit, or refuses the number.
         unsafe { sys::nfct_attr_unset(self.as_ptr(), id) };

@@ -5,15 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use super::attr::{self, Attr, Kind, ReadOnly};
 use super::from_flow::{self, NatAttrs, TupleAttrs};
-use super::{Conntrack, ObjectError, build, key};
+use super::{Conntrack, ObjectError, build, rules};
 use crate::error::{Error, Result};
-use crate::kernel::tracker;
 use crate::model::direction::{Direction, PerDirection};
 use crate::model::flow::{
     Counters, DccpInfo, Flow, FlowExtra, FlowExtraParts, HelperName, NatTarget, ProtoInfo, Purpose, SctpInfo,
     SeqAdjust, SynProxy, TcpInfo, TcpPeer, Timestamps,
 };
-use crate::model::key::Key;
 use crate::model::label::Labels;
 use crate::model::proto::Protocol;
 use crate::model::status::{Status, TcpFlags};
@@ -157,11 +155,6 @@ pub(super) fn with_tuples(
 }
 
 impl Conntrack {
-    /// The key of the entry, for an error.
-    pub(crate) fn key(&self) -> Option<Key> {
-        key::key(self)
-    }
-
     /// The tuples of the original direction, of the reply and of the master, those that are complete.
     pub(crate) fn tuples(&self) -> impl Iterator<Item = Tuple> {
         let reply = if self.has_any_of(&build::REPLY) { self.reply().ok() } else { None };
@@ -171,8 +164,7 @@ impl Conntrack {
     /// Whether a tuple is of a protocol whose tracker a kernel may lack.
     pub(super) fn has_optional_tracker(&self) -> bool {
         let sides = [&build::ORIGINAL, &build::REPLY, &build::MASTER];
-        let protocols = sides.into_iter().filter_map(|side| self.byte(side.protocol));
-        protocols.map(Protocol::new).any(|protocol| tracker::OPTIONAL.contains(&protocol))
+        sides.into_iter().any(|side| self.byte(side.protocol).is_some_and(rules::can_lack_ports))
     }
 
     /// The original tuple; all of it has to be there.

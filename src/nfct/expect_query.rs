@@ -151,10 +151,10 @@ impl<'s> Expectations<'s> {
     pub fn flush(&mut self) -> Result<()> {
         let family = 0u8;
         let failure = Failure::new(Operation::Flush, Subject::Expectations(None));
-        let ignore = &mut |_: Expect| ControlFlow::Continue(());
         // SAFETY: the query reads its data as a `uint8_t` family.
-        let done =
-            unsafe { self.ask(sys::NFCT_Q_FLUSH, (&raw const family).cast(), Operation::Flush, ignore) };
+        let sent = unsafe { self.start(sys::NFCT_Q_FLUSH, (&raw const family).cast()) };
+        let patience = Patience::Silence(self.session.timeout());
+        let done = sent.and_then(|()| self.session.acknowledge(patience, Operation::Flush));
         done.map_err(|fault| fault.error(failure))
     }
 
@@ -176,7 +176,7 @@ impl<'s> Expectations<'s> {
     fn change(&mut self, change: Command, expect: &Expect) -> Result<()> {
         let message = request(change.request(), expect)?;
         let operation = change.request().operation();
-        let done = self.session.request(&message, operation, &mut |_: Expect| ControlFlow::Break(()));
+        let done = self.session.command(&message, operation);
         let failure = || Failure::new(operation, subject(expect));
         done.map_err(|fault| OfExpectation::of(expect).explain(fault.error(failure())))
     }
@@ -193,11 +193,25 @@ impl<'s> Expectations<'s> {
         operation: Operation,
         deliver: &mut dyn FnMut(Expect) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
+        // SAFETY: the caller's promise.
+        unsafe { self.start(query, data) }?;
+        self.session.receive(Patience::Silence(self.session.timeout()), operation, deliver)
+    }
+
+    /// Sends a query.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ask`](Self::ask).
+    unsafe fn start(
+        &mut self,
+        query: sys::nf_conntrack_query,
+        data: *const c_void,
+    ) -> Result<(), QueryFault> {
         // SAFETY: the handle is live and has both subsystems; `data` is the caller's promise.
         let send = |handle| unsafe { sys::nfexp_send(handle, query, data) };
         // SAFETY: one call that sends, and the data is no object.
-        unsafe { self.session.send_by(send) }?;
-        self.session.receive(Patience::Silence(self.session.timeout()), operation, deliver)
+        unsafe { self.session.send_by(send) }
     }
 }
 

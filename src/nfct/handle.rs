@@ -131,14 +131,22 @@ impl RawHandle {
         check(unsafe { libc::fcntl(self.fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
     }
 
+    /// Receives the verdict on a request. The library is given no closure, for which it would allocate memory
+    /// in each query: there are no objects for one.
+    pub(super) fn acknowledge(&mut self, patience: Patience<'_>) -> Result<(), c_int> {
+        // SAFETY: the handle is live and borrowed mutably. No callback of this crate is registered: that ends with
+        // each call of `run`.
+        unsafe { Self::receive(self.as_ptr(), patience) }
+    }
+
     /// Receives messages, and goes on with the work that a call of the library left undone for lack of them
     /// (`EAGAIN`): waits for them as long as `patience` allows.
     ///
     /// # Safety
     ///
-    /// This is for the closure of [`run`](Self::run), with the handle that it is given.
+    /// The handle is live, and used by nobody else meanwhile. A callback that is registered can be called.
     pub(super) unsafe fn receive(handle: *mut sys::nfct_handle, patience: Patience<'_>) -> Result<(), c_int> {
-        // SAFETY: the handle is live, as it is inside `run`; its fd field is read.
+        // SAFETY: the handle is live; its fd field is read.
         let fd = unsafe { sys::nfct_fd(handle) };
         // SAFETY: the descriptor is open for as long as the handle.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };

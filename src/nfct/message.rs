@@ -2,9 +2,8 @@
 
 use super::expect::Purpose;
 use super::expect_query::subject;
-use super::{Conntrack, Expect, ObjectError, attr};
-use crate::error::{Result, Subject};
-use crate::kernel::During;
+use super::{Conntrack, Expect, ObjectError, attr, query};
+use crate::error::{Failure, Result};
 use crate::message::{Message, Request, check_kept};
 use crate::netlink::uapi;
 
@@ -30,8 +29,8 @@ impl Message {
         let mut buffer = request.start(family);
         ct.append_to(&mut buffer)?;
         if ct.has_optional_tracker() {
-            let subject = ct.key().map_or(Subject::Table(None), Subject::Flow);
-            ct.tuples().try_for_each(|tuple| check_kept(&tuple)).during(request.operation(), subject)?;
+            let kept = ct.tuples().try_for_each(|tuple| check_kept(&tuple));
+            kept.map_err(|fault| fault.during(query::failure(request.operation(), ct)))?;
         }
         Ok(Self { buffer })
     }
@@ -57,7 +56,7 @@ impl Message {
         let kind = kind & 0xff | uapi::EXP_NEW;
         let buffer = expect.checked(purpose, kind, flags)?;
         let kept = expect.tuples().try_for_each(|tuple| check_kept(&tuple));
-        kept.during(request.operation(), subject(expect))?;
+        kept.map_err(|fault| fault.during(Failure::new(request.operation(), subject(expect))))?;
         Ok(Self { buffer })
     }
 }

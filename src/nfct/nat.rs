@@ -200,8 +200,11 @@ impl Conntrack {
     /// Keeps the marks that the family and the protocol of each direction agree with, and of ports where the
     /// direction that was set up from has some.
     fn forget_false_marks(&mut self, ported: bool) {
+        // Both directions are of one family now.
+        let is_v4 = self.byte(ORIGINAL.family).map(i32::from) == Some(libc::AF_INET);
         for side in [&ORIGINAL, &REPLY] {
-            self.forget_addresses(side);
+            let false_ones = if is_v4 { side.ipv6 } else { side.ipv4 };
+            false_ones.into_iter().for_each(|id| self.forget(id));
             if !ported {
                 side.ports.into_iter().for_each(|id| self.forget(id));
             }
@@ -211,18 +214,10 @@ impl Conntrack {
         }
     }
 
-    fn forget_addresses(&mut self, side: &Side) {
-        let false_ones = match self.byte(side.family).map(i32::from) {
-            Some(libc::AF_INET) => side.ipv6,
-            _ => side.ipv4,
-        };
-        false_ones.into_iter().for_each(|id| self.forget(id));
-    }
-
     /// Makes the ICMP parts of both directions answers to each other.
     fn answer_icmp(&mut self, id: Option<u16>) -> Result<(), ObjectError> {
-        let (Some(id), Some(kind), Some(code)) = (id, self.get(attr::ICMP_TYPE), self.get(attr::ICMP_CODE))
-        else {
+        let Some(id) = id else { return Ok(()) };
+        let (Some(kind), Some(code)) = (self.get(attr::ICMP_TYPE), self.get(attr::ICMP_CODE)) else {
             return Ok(());
         };
         // The setters write both directions. A type they do not know was read from a message, with

@@ -1,7 +1,6 @@
 //! Changes whose verdict is fetched later.
 
 use std::fmt;
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -119,9 +118,7 @@ impl Pending<'_> {
     fn finish_with(self, patience: Patience<'_>) -> Result<()> {
         let Self { session, failure, refusal } = self;
         session.set_out_of_step(false);
-        // This receives for expectations too.
-        let ignore = &mut |_: Conntrack| ControlFlow::Break(());
-        let done = session.receive(patience, failure.operation(), ignore);
+        let done = session.acknowledge(patience, failure.operation());
         done.map_err(|fault| refusal.explain(fault.error(failure)))
     }
 }

@@ -8,7 +8,7 @@ use super::refusal::Suspects;
 use super::session::QueryFault;
 use super::{Conntrack, Session, attr, key};
 use crate::error::{Error, Failure, FlowPart, Operation, Result, Subject};
-use crate::kernel::{During, lacks};
+use crate::kernel::lacks;
 use crate::message::{Message, Request};
 use crate::model::proto::Family;
 use crate::sys;
@@ -138,7 +138,7 @@ impl Session {
 
     fn change(&mut self, change: Request, ct: &Conntrack) -> Result<()> {
         let (message, operation) = (request(change, ct)?, change.operation());
-        let done = self.request(&message, operation, &mut |_: Conntrack| ControlFlow::Break(()));
+        let done = self.command(&message, operation);
         done.map_err(|fault| self.name_part(operation, ct, fault.error(failure(operation, ct))))
     }
 
@@ -171,12 +171,24 @@ impl Session {
         let family = 0u32;
         let failure = Failure::new(Operation::Flush, Subject::Table(None));
         // SAFETY: the query reads its data as a `uint32_t` family.
-        let done = unsafe {
-            self.ask(sys::NFCT_Q_FLUSH, (&raw const family).cast(), Operation::Flush, &mut |_| {
-                ControlFlow::Break(())
-            })
-        };
+        let done = unsafe { self.order(sys::NFCT_Q_FLUSH, (&raw const family).cast(), Operation::Flush) };
         done.map_err(|fault| fault.error(failure))
+    }
+
+    /// Carries out a query that changes the table, and that no object comes back from.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ask`](Self::ask).
+    pub(super) unsafe fn order(
+        &mut self,
+        query: sys::nf_conntrack_query,
+        data: *const c_void,
+        operation: Operation,
+    ) -> Result<(), QueryFault> {
+        // SAFETY: the caller's promise.
+        unsafe { self.start(query, data) }?;
+        self.acknowledge(Patience::Silence(self.timeout()), operation)
     }
 
     /// Carries out a query about the table.
@@ -191,11 +203,25 @@ impl Session {
         operation: Operation,
         deliver: &mut dyn FnMut(Conntrack) -> ControlFlow<()>,
     ) -> Result<(), QueryFault> {
+        // SAFETY: the caller's promise.
+        unsafe { self.start(query, data) }?;
+        self.receive(Patience::Silence(self.timeout()), operation, deliver)
+    }
+
+    /// Sends a query.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ask`](Self::ask).
+    unsafe fn start(
+        &mut self,
+        query: sys::nf_conntrack_query,
+        data: *const c_void,
+    ) -> Result<(), QueryFault> {
         // SAFETY: the handle is live and has the conntrack subsystem; `data` is the caller's promise.
         let send = |handle| unsafe { sys::nfct_send(handle, query, data) };
         // SAFETY: one call that sends, and the data is no object.
-        unsafe { self.send_by(send) }?;
-        self.receive(Patience::Silence(self.timeout()), operation, deliver)
+        unsafe { self.send_by(send) }
     }
 
     /// A listing whose closure may break off with a value.
@@ -226,7 +252,8 @@ impl Session {
 pub(super) fn request(request: Request, ct: &Conntrack) -> Result<Message> {
     // Of the others the kernel does not look at it.
     if !matches!(request, Request::Get | Request::Delete) {
-        lacks::check_mark(ct.get(attr::MARK)).during(request.operation(), subject(ct))?;
+        let checked = lacks::check_mark(ct.get(attr::MARK));
+        checked.map_err(|fault| fault.during(failure(request.operation(), ct)))?;
     }
     Message::for_object(request, ct)
 }

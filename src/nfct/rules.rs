@@ -7,7 +7,11 @@ use super::Conntrack;
 use super::attr::{self, Rule};
 use crate::model::tuple::{ICMP_PAIRS, ICMPV6_PAIRS, counterpart};
 
+// The rule of an attribute is a constant where it is read or set, and decides there, when the program is compiled,
+// which part of these functions is left.
+
 /// Protocols whose tuples carry two ports (or GRE keys) in the C library.
+#[inline]
 pub(super) fn has_ports(protocol: u8) -> bool {
     const UDPLITE: i32 = 136;
     const DCCP: i32 = 33;
@@ -23,6 +27,7 @@ pub(super) fn can_lack_ports(protocol: u8) -> bool {
 }
 
 /// ICMP or ICMPv6, and the family each belongs to.
+#[inline]
 pub(super) fn icmp_family(protocol: u8) -> Option<u8> {
     match protocol {
         1 => Some(libc::AF_INET as u8),
@@ -41,19 +46,21 @@ pub(super) fn icmp_reply(protocol: u8, kind: u8) -> Option<u8> {
 }
 
 /// Whether the attribute's mark can be believed.
+#[inline(always)]
 pub(super) fn readable(ct: &Conntrack, rule: Rule) -> bool {
     match rule {
         Rule::Plain | Rule::OriginalFamily => true,
         Rule::Address { layer3, family, .. } => ct.byte(layer3) == Some(family),
         Rule::Port { layer4, .. } => ct.byte(layer4).is_some_and(has_ports),
         Rule::Icmp { .. } | Rule::IcmpType { .. } => {
-            ct.get(attr::ORIG_L4PROTO).and_then(icmp_family).is_some()
+            ct.byte(attr::ORIG_L4PROTO.id).and_then(icmp_family).is_some()
         }
         Rule::Nat { twin, loses } => !(loses && ct.has(twin)),
     }
 }
 
 /// Whether the attribute may be set now, to `value` where others depend on it.
+#[inline(always)]
 pub(super) fn settable(ct: &Conntrack, rule: Rule, value: Option<u8>) -> Result<(), &'static str> {
     match rule {
         Rule::Plain | Rule::Nat { .. } => Ok(()),
@@ -96,10 +103,26 @@ fn icmp_type(ct: &Conntrack, value: Option<u8>) -> Result<(), &'static str> {
 }
 
 /// The attributes kept in the same place, which setting this one destroys.
+#[inline(always)]
 pub(super) fn overwritten(rule: &Rule) -> &[u32] {
     match rule {
         Rule::Plain | Rule::OriginalFamily => &[],
         Rule::Address { twin, .. } | Rule::Nat { twin, .. } => std::slice::from_ref(twin),
         Rule::Port { twins, .. } | Rule::Icmp { twins } | Rule::IcmpType { twins } => twins,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tracker;
+    use crate::model::proto::Protocol;
+
+    #[test]
+    fn ports_are_lacked_where_a_tracker_is_optional() {
+        for protocol in 0..=u8::MAX {
+            let optional = tracker::OPTIONAL.contains(&Protocol::new(protocol));
+            assert_eq!(can_lack_ports(protocol), optional, "{protocol}");
+        }
     }
 }

@@ -148,6 +148,12 @@ impl Session {
         Ok(())
     }
 
+    /// Sends a change, and has the library receive the verdict.
+    pub(super) fn command(&mut self, message: &Message, operation: Operation) -> Result<(), QueryFault> {
+        self.send_message(message)?;
+        self.acknowledge(Patience::Silence(self.timeout), operation)
+    }
+
     /// Sends a request, and has the library receive the answer.
     pub(super) fn request<T: Object>(
         &mut self,
@@ -185,6 +191,20 @@ impl Session {
         handle::done(send(self.handle.as_ptr())).map_err(QueryFault::not_sent)
     }
 
+    /// Has the library receive the verdict on a change that was sent, and judges it. No object comes with it.
+    pub(super) fn acknowledge(
+        &mut self,
+        patience: Patience<'_>,
+        operation: Operation,
+    ) -> Result<(), QueryFault> {
+        if self.out_of_step {
+            return Err(QueryFault::OutOfStep);
+        }
+        let result = self.handle.acknowledge(patience).map_err(|errno| QueryFault::of(errno, operation));
+        self.note(&result);
+        result
+    }
+
     /// Has the library receive the answer to what was sent, and judges the result.
     pub(super) fn receive<T: Object>(
         &mut self,
@@ -204,11 +224,16 @@ impl Session {
             // The answer is in the socket, and nobody took it out.
             false => QueryFault::Failed(errno),
         });
-        self.out_of_step = matches!(result, Err(QueryFault::Failed(_)));
+        self.note(&result);
         match outcome.panic {
             Some(panic) => resume_unwind(panic),
             None => result,
         }
+    }
+
+    /// Without an answer, or with a part of it, the next query would get the rest.
+    fn note(&mut self, result: &Result<(), QueryFault>) {
+        self.out_of_step = matches!(result, Err(QueryFault::Failed(_)));
     }
 
     pub(super) fn set_out_of_step(&mut self, out_of_step: bool) {

@@ -8,7 +8,7 @@ use crate::netlink::message::MessageBuf;
 use crate::netlink::uapi::cta;
 
 /// Attributes of which the builder sends all or none.
-const TOGETHER: [&[Named]; 5] = [
+static TOGETHER: [&[Named]; 5] = [
     &[named(attr::TCP_FLAGS_ORIG), named(attr::TCP_MASK_ORIG)],
     &[named(attr::TCP_FLAGS_REPL), named(attr::TCP_MASK_REPL)],
     &[
@@ -25,7 +25,7 @@ const TOGETHER: [&[Named]; 5] = [
 ];
 
 /// Attributes that it sends of one protocol.
-const STATES: [(i32, &[Named]); 3] = [
+static STATES: [(i32, &[Named]); 3] = [
     (
         libc::IPPROTO_TCP,
         &[
@@ -56,7 +56,7 @@ impl Conntrack {
     /// Refuses an object of which a request that creates its entry would lack something, or the entry itself.
     pub(crate) fn check_said(&self) -> Result<(), ObjectError> {
         self.check_changes_said()?;
-        let is_v6 = self.get(attr::ORIG_L3PROTO).map(i32::from) == Some(libc::AF_INET6);
+        let is_v6 = self.byte(attr::ORIG_L3PROTO.id).map(i32::from) == Some(libc::AF_INET6);
         for NatAttrs { v4, v6, .. } in [&SOURCE_NAT, &DESTINATION_NAT] {
             // The kernel ignores it, and makes a flow without this NAT.
             match is_v6 {
@@ -70,12 +70,12 @@ impl Conntrack {
                 return Err(unsaid(port, "of this protocol the kernel translates addresses alone"));
             }
         }
-        let ids = [self.get(attr::SNAT_PORT), self.get(attr::DNAT_PORT)];
-        if self.get(attr::ICMP_ID).is_some() && matches!(ids, [Some(snat), Some(dnat)] if snat != dnat) {
+        let ids = || [self.get(attr::SNAT_PORT), self.get(attr::DNAT_PORT)];
+        if self.get(attr::ICMP_ID).is_some() && matches!(ids(), [Some(snat), Some(dnat)] if snat != dnat) {
             return Err(unsaid(attr::DNAT_PORT, "an ICMP query has one id"));
         }
         // The builder sends zeros.
-        match self.get(attr::MASTER_L4PROTO).and_then(rules::icmp_family) {
+        match self.byte(attr::MASTER_L4PROTO.id).and_then(rules::icmp_family) {
             Some(_) => {
                 Err(ObjectError::invalid("CTA_TUPLE_MASTER", "no object holds the id of an ICMP master"))
             }
@@ -85,16 +85,17 @@ impl Conntrack {
 
     /// Refuses an object of which a request that updates an entry would lack something.
     pub(crate) fn check_changes_said(&self) -> Result<(), ObjectError> {
-        let first = |group: &[Named], has: bool| group.iter().find(|(id, _)| self.has(*id) == has).copied();
-        for group in TOGETHER {
-            let Some((_, name)) = first(group, true) else { continue };
-            if first(group, false).is_some() {
+        // Every change passes here, and nearly none has any of these: each is one question to the library.
+        let present = |group: &'static [Named]| group.iter().find(|(id, _)| self.has(*id));
+        for group in &TOGETHER {
+            let Some((_, name)) = present(group) else { continue };
+            if !group.iter().all(|(id, _)| self.has(*id)) {
                 return Err(ObjectError::invalid(name, "the C library sends it together with its like only"));
             }
         }
-        let own = self.get(attr::ORIG_L4PROTO).map(i32::from);
-        for (_, states) in STATES.into_iter().filter(|(protocol, _)| own != Some(*protocol)) {
-            if let Some((_, name)) = first(states, true) {
+        let own = self.byte(attr::ORIG_L4PROTO.id).map(i32::from);
+        for (_, states) in STATES.iter().filter(|(protocol, _)| own != Some(*protocol)) {
+            if let Some((_, name)) = present(states) {
                 return Err(ObjectError::invalid(name, "the object is of another protocol"));
             }
         }
@@ -128,7 +129,7 @@ impl Conntrack {
     }
 
     fn is_tcp_or_udp(&self) -> bool {
-        let protocol = self.get(attr::ORIG_L4PROTO).map(i32::from);
+        let protocol = self.byte(attr::ORIG_L4PROTO.id).map(i32::from);
         matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_UDP))
     }
 

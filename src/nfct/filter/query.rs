@@ -102,9 +102,7 @@ impl Session {
         };
         // SAFETY: `data` is what the library at hand reads for this query: a filter, or before the
         // release that brought the zone filter, a `uint32_t` family. Both are alive.
-        let done = unsafe {
-            self.ask(sys::NFCT_Q_FLUSH_FILTER, data, Operation::Flush, &mut |_| ControlFlow::Break(()))
-        };
+        let done = unsafe { self.order(sys::NFCT_Q_FLUSH_FILTER, data, Operation::Flush) };
         done.map_err(|fault| fault.error(failure))
     }
 }
