@@ -185,8 +185,8 @@ fn without_rights_nothing_happens() {
     assert_eq!(all(&mut handle).len(), 10);
 }
 
-/// One pass for thousands of selectors, compared with a dump alone. Run with `cargo test --release --test
-/// bulk -- --ignored --nocapture`.
+/// One pass for thousands of selectors, compared with a dump alone. Run with
+/// `cargo test --release --test bulk -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
 fn three_thousand_selectors_cost_one_listing() {

@@ -1,5 +1,5 @@
-//! Counts a thread's allocations. A test program that uses it has `#[global_allocator] static MEMORY:
-//! common::memory::Counting = common::memory::Counting;`
+//! Counts a thread's allocations. A test program that uses it has
+//! `#[global_allocator] static MEMORY: common::memory::Counting = common::memory::Counting;`
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

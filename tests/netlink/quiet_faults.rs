@@ -87,8 +87,8 @@ fn a_listing_that_was_given_up_does_not_stand_in_the_way_of_the_next() {
     });
 }
 
-/// A dump that another program runs on the socket makes the call fail with `EBUSY`, which here does not mean an
-/// entry that cannot be changed.
+/// A dump that another program runs on the socket makes the call fail with `EBUSY`, which here does not mean
+/// an entry that cannot be changed.
 #[test]
 fn a_listing_beside_another_on_the_same_socket_fails_once() {
     let mut handle = require_kernel!();

@@ -15,8 +15,8 @@ pub(super) fn open() -> Result<Done> {
     watch.stop(mirror.len() as u64)
 }
 
-/// Looks up every entry of a mirror by its tuple of one direction, in random order, so that no lookup speeds up
-/// the next.
+/// Looks up every entry of a mirror by its tuple of one direction, in random order, so that no lookup speeds
+/// up the next.
 pub(super) fn look_up(by: Direction) -> Result<Done> {
     let mirror = Mirror::open()?;
     let key = |original, reply| match by {
