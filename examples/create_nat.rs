@@ -1,4 +1,4 @@
-//! Creates an entry whose packets are translated: the reply tuple shows how.
+//! Creates an entry whose packets are translated: the reply tuple shows the translation.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let found = handle.get(&flow)?;
     println!("original: {}\nreply:    {}", found.original, found.reply);
-    // The server answers to the gateway.
+    // The server replies to the gateway.
     let reply = Tuple::tcp(server, SocketAddr::new(gateway, 5000))?;
     let status = found.status.unwrap_or_default();
     if found.reply != reply || !status.contains(Status::SRC_NAT | Status::DST_NAT) {

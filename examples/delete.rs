@@ -1,4 +1,4 @@
-//! Deletes one entry, as it was listed or by its tuple.
+//! Deletes an entry, as it was listed or by its tuple.
 
 mod support;
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     handle.create(&flow)?;
     handle.create(&flow.clone().zone(10))?;
 
-    // An entry from a listing or a lookup carries its zone and its id.
+    // An entry from a dump or a lookup carries its zone and its id.
     let found = handle.get(tuple.in_zone(10))?;
     handle.delete(&found)?;
     println!("deleted {}", found.key());
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(error @ netfilter_conntrack::Error::NotFound(_)) => println!("{error}"),
         other => return Err(format!("a second delete: {other:?}").into()),
     }
-    // A tuple alone names the entry that has it in zone 0.
+    // A tuple alone names the entry in zone 0.
     handle.delete(tuple)?;
     println!("deleted {tuple}");
     match handle.dump().entries()?.count() {

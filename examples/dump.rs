@@ -17,21 +17,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         Tuple::ping("2001:db8::1".parse()?, "2001:db8::2".parse()?, 99)?,
     ] {
         let flow = Flow::new(tuple).timeout(Duration::from_secs(100));
-        // A connection is created in a state.
+        // A TCP connection needs a state.
         let is_tcp = tuple.protocol() == Protocol::TCP;
         handle.create(&if is_tcp { flow.tcp_state(TcpState::Established) } else { flow })?;
     }
 
-    // Entries are read as they are asked for: a table of any size takes the same memory.
+    // Entries are read on demand: a table of any size takes the same memory.
     let mut listed = 0;
     for flow in handle.dump().entries()? {
         let flow = flow?;
-        // As conntrack(8) prints it.
+        // In conntrack(8)'s format.
         println!("{}", flow.text());
         listed += 1;
     }
     let v6 = handle.dump().matching(Selector::any_zone().family(Family::Ipv6)).entries()?.count();
-    // An iterator that is dropped early leaves the handle in order.
+    // Dropping the iterator early leaves the handle usable.
     let first = handle.dump().entries()?.next().transpose()?.ok_or("an empty table")?;
     let found = handle.get(&first)?;
     match (listed, v6, found.id == first.id) {

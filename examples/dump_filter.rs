@@ -1,4 +1,5 @@
-//! Lists the entries that match a selector. The kernel filters as far as it can; the rest is filtered here.
+//! Lists the entries that match a selector. The kernel filters as much as it can; the rest is filtered in
+//! user space.
 
 mod support;
 
@@ -23,14 +24,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The same in one zone.
     let marked = Selector::zone(1).mark_masked(0x10, 0xf0);
     assert_eq!(ports(&mut handle, marked)?, [17, 19]);
-    // Ranges are filtered here.
+    // Ranges are filtered in user space.
     let client: IpAddr = "10.0.0.1".parse()?;
     let low = Selector::zone(0).udp().endpoint(client, 1..=5);
     assert_eq!(ports(&mut handle, low)?, [2, 4]);
     Ok(())
 }
 
-/// The source ports of the entries that match.
+/// Returns the source ports of the matching entries.
 fn ports(handle: &mut Handle, selector: Selector) -> netfilter_conntrack::Result<Vec<u16>> {
     let mut ports = Vec::new();
     for flow in handle.dump().matching(selector).entries()? {

@@ -1,4 +1,4 @@
-//! Everything that happens to the table, as it happens.
+//! All events of the table, as they happen.
 //!
 //! ```text
 //! cargo run --example events              a demonstration, in a namespace of its own

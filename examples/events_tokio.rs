@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     })
 }
 
-/// Prints each event, or that none came.
+/// Prints each event, or that there was none.
 async fn watch(mut stream: EventStream) -> Result<()> {
     loop {
         match timeout(Duration::from_secs(10), stream.next()).await {

@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .helper("ftp".parse()?);
     handle.create(&master)?;
 
-    // The announced one: its source port is not known yet.
+    // The announced connection: its source port is not known yet.
     let data = Tuple::tcp("10.0.0.1:0".parse()?, "10.0.0.2:5000".parse()?)?;
     let expectation = Expectation::new(control, data).from_any_port();
     handle.expectations().create(&expectation)?;

@@ -1,4 +1,4 @@
-//! Expects a connection that is to be translated as its master is.
+//! Expects a connection that is to be translated like its master.
 
 mod support;
 
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     support::in_own_namespace()?;
     let mut handle = Handle::open()?;
 
-    // A client behind us reaches the server at 10.0.0.2 by our address 192.0.2.1.
+    // A client in our network reaches the server at 10.0.0.2 through our address 192.0.2.1.
     let control = Tuple::tcp("10.0.0.1:40000".parse()?, "192.0.2.1:21".parse()?)?;
     let server: IpAddr = "10.0.0.2".parse()?;
     let master = Flow::new(control)
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .dnat(server);
     handle.create(&master)?;
 
-    // The server announced its port 5000. Connections to that port of ours go there too.
+    // The server announced its port 5000. Connections to our port 5000 go there too.
     let data = Tuple::tcp("10.0.0.1:0".parse()?, "192.0.2.1:5000".parse()?)?;
     let expectation =
         Expectation::new(control, data).from_any_port().follow_master(Direction::Original, 5000);

@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let master = Flow::new(signalling).timeout(Duration::from_secs(300)).helper("sip".parse()?);
     handle.create(&master)?;
 
-    // Class 1 of SIP is audio. Who will send it is not known, and more than one flow may come.
-    // Older kernels take a class only together with the helper's name.
+    // Class 1 of SIP is audio. Its sender is not known, and more than one flow may come. Older kernels accept
+    // a class only together with the helper's name.
     let audio = Tuple::udp("10.0.0.2:0".parse()?, "10.0.0.1:7000".parse()?)?;
     let expectation = Expectation::new(signalling, audio)
         .from_any_address()

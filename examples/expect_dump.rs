@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let signalling = Tuple::udp("10.0.0.1:5060".parse()?, "10.0.0.2:5060".parse()?)?;
     for (tuple, helper) in [(chat, "irc"), (signalling, "sip")] {
         let master = Flow::new(tuple).timeout(Duration::from_secs(300)).helper(helper.parse()?);
-        // A connection is created in a state.
+        // A TCP connection needs a state.
         let is_tcp = tuple.protocol() == Protocol::TCP;
         handle.create(&if is_tcp { master.tcp_state(TcpState::Established) } else { master })?;
     }
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let audio = Tuple::udp("10.0.0.2:0".parse()?, "10.0.0.1:7000".parse()?)?;
     let call = Expectation::new(signalling, audio).from_any_port();
-    // Class 1 of SIP is audio; older kernels take a class only together with the helper's name.
+    // Class 1 of SIP is audio; older kernels accept a class only together with the helper's name.
     handle.expectations().create(&call.helper("sip".parse()?).class(1))?;
 
     let mut count = 0;

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     handle.create(&master)?;
     let data = Tuple::tcp("10.0.0.1:0".parse()?, "10.0.0.2:5000".parse()?)?;
     handle.expectations().create(&Expectation::new(control, data).from_any_port())?;
-    // With its master an expectation goes too.
+    // When its master is deleted, an expectation goes too.
     handle.delete(&master)?;
 
     for kind in [EventKind::New, EventKind::Destroy] {

@@ -1,4 +1,4 @@
-//! Looks an expectation up: by its own tuple, and by the tuple of a flow that would fulfil it.
+//! Looks up an expectation: by its own tuple, and by the tuple of a flow that would fulfil it.
 
 mod support;
 
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let flow = Tuple::tcp("10.0.0.1:1234".parse()?, "10.0.0.2:5000".parse()?)?;
     let matching = handle.expectations().find_matching(flow, 0)?;
     assert_eq!(matching.id, found.id);
-    // It is not the expectation's own tuple, though.
+    // But it is not the expectation's own tuple.
     let refused = handle.expectations().get(flow);
     println!("{flow} is expected, but no expectation is of exactly it");
     assert!(matches!(refused, Err(NfctError::NotFound(_))));

@@ -25,11 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let how = handle.flush_matching(Selector::any_zone().mark_masked(0x10, 0x10))?;
     println!("deleted {how}");
     let after_mark = left(&mut handle)?;
-    // Another zone than that of the entries: nothing happens.
+    // In a zone without entries, nothing happens.
     handle.flush_matching(Selector::zone(11)).map(drop)?;
     handle.flush_matching(Selector::any_zone().family(Family::Ipv4)).map(drop)?;
     let after_family = left(&mut handle)?;
-    // Everything has to be asked for by its own name.
+    // To flush everything, ask for it explicitly.
     let everything = handle.flush_matching(Selector::any_zone());
     handle.flush()?;
     let after_all = left(&mut handle)?;

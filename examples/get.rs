@@ -1,4 +1,4 @@
-//! Looks an entry up by either of its tuples.
+//! Looks up an entry by either of its tuples.
 
 mod support;
 
@@ -18,12 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let by_original = handle.get(tuple.in_zone(10))?;
     println!("found {} with id {:?}", by_original.key(), by_original.id);
-    // Which flow does a packet from the server belong to? The tuple is that of the packet.
+    // Which flow does a packet from the server belong to? Pass the packet's own tuple.
     let by_reply = handle.get_by_reply(by_original.reply.in_zone(10))?;
     if by_reply.id != by_original.id || by_reply.reply.src() != server {
         return Err(format!("by the reply tuple came {by_reply:?}").into());
     }
-    // The zone is part of the name.
+    // The zone is part of the key.
     match handle.get(tuple) {
         Err(error @ netfilter_conntrack::Error::NotFound(_)) => println!("{error}"),
         other => return Err(format!("in zone 0: {other:?}").into()),

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut shown = BTreeMap::new();
     for flow in handle.dump().entries()? {
         let flow = flow?;
-        // A flow without labels has no set of them.
+        // A flow without labels has no label set.
         let names = map.names(flow.labels.unwrap_or_default()).collect::<Vec<_>>().join(", ");
         println!("{:<40} {names}", flow.original.to_string());
         shown.insert(flow.original.src(), names);

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let control = established(Tuple::tcp("10.0.0.1:5000".parse()?, "10.0.0.2:21".parse()?)?);
     let data = established(Tuple::tcp("10.0.0.2:20".parse()?, "10.0.0.1:5001".parse()?)?);
     let data = data.with_master(control.original);
-    // The master has to be there first.
+    // The master has to exist first.
     match handle.create(&data) {
         Err(error @ netfilter_conntrack::Error::NotFound(_)) => println!("{error}"),
         other => return Err(format!("without its master: {other:?}").into()),

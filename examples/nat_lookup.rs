@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut mirror = Mirror::open()?;
     handle.create(&Flow::new(inside).snat(gateway).timeout(Duration::from_secs(60)))?;
 
-    // What the kernel did before is applied when we say so; a second is plenty.
+    // Applies everything that the kernel did before the call; a second is plenty.
     let in_step = mirror.sync_timeout(Duration::from_secs(1))?;
     let outside = mirror.translated(&inside, 0).ok_or("the flow should be known")?;
     println!("{inside} leaves as {outside}");
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if !in_step || outside != expected || whose != (inside.src(), Some(inside.inverse())) {
         return Err(format!("{outside} and {whose:?} are wrong").into());
     }
-    // A flow of IPVS has no bit of NAT. Its tuples differ all the same, and they are what the mirror goes by.
+    // A flow of IPVS has no NAT bit. Its tuples differ nevertheless, and the mirror compares tuples.
     let mut balanced = Flow::new(Tuple::udp("10.0.0.8:5353".parse()?, "203.0.113.2:53".parse()?)?);
     balanced.reply = Tuple::udp("192.168.0.9:53".parse()?, "10.0.0.8:5353".parse()?)?;
     handle.create(&balanced.clone().timeout(Duration::from_secs(60)).status(Status::SEEN_REPLY))?;
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     handle.delete(inside)?;
-    // The changes since the mirror was opened, in order: two flows came, and one went.
+    // The changes since the mirror was opened, in order: two flows added, and one removed.
     let mut changes = Vec::new();
     while !matches!(changes.last(), Some(MirrorChange::Removed(_))) {
         changes.push(mirror.next_change_timeout(Duration::from_secs(5)).ok_or("no change came")??);
@@ -70,14 +70,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Prints each change, and that the mirror was out of step and is in step again.
+/// Prints each change, and when the mirror gets out of step and back in step.
 fn follow() -> Result<(), Box<dyn Error>> {
     let mut mirror = Mirror::open()?;
     println!("{} flows, {} of which may send no events", mirror.len(), mirror.unwatched());
     while let Some(change) = mirror.next_change() {
         let change = change?;
         println!("{change}");
-        // Between two changes the mirror answers as ever.
+        // Between two changes you can look up entries as usual.
         if let MirrorChange::Added(flow) = change {
             let outside = mirror.translated(&flow.original, flow.zone);
             println!("          leaves as {}", outside.ok_or("it was just added")?);

@@ -1,5 +1,5 @@
-//! The table, or its changes, as one JSON object a line: for Vector, Fluent Bit, a producer of
-//! Kafka, jq or any other reader of lines.
+//! The table, or its changes, as one JSON object a line: for Vector, Fluent Bit, a producer of Kafka, jq or
+//! any other reader of lines.
 //!
 //! ```text
 //! cargo run --features save --example ndjson              a demonstration, in a namespace of its own
@@ -7,9 +7,9 @@
 //! cargo run --features save --example ndjson -- --follow  this machine's events, until interrupted
 //! ```
 //!
-//! Of `--dump` each line is a flow, of `--follow` an event; lost events are lines too. The module `json`
-//! of the crate describes both. A message that cannot be understood is a line on standard error, and the rest goes
-//! on. When the reader goes away the program ends, with the next line that it cannot write.
+//! With `--dump` each line is a flow, with `--follow` an event; lost events are lines too. The module `json`
+//! of the crate describes both. A message that cannot be decoded is a line on standard error, and the program
+//! continues. When the reader closes the pipe, the program ends with the next line that it cannot write.
 
 mod support;
 
@@ -39,7 +39,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Runs `write`; a closed pipe means that its reader has enough.
+/// Runs `write`; a closed pipe ends it without an error.
 fn until_nobody_reads(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     match write(&mut BufWriter::new(io::stdout().lock())) {
         Err(error) if is_closed_pipe(&*error) => Ok(()),
@@ -57,7 +57,8 @@ fn line(out: &mut dyn Write, object: &impl Serialize) -> Result<()> {
     Ok(out.write_all(&text)?)
 }
 
-/// A line, or on standard error the reason for none. Only faults that end the program are errors here.
+/// Writes a line, or the reason for a missing one to standard error. Only faults that end the program are
+/// errors.
 fn line_or_complaint(out: &mut dyn Write, item: Item<impl Serialize>) -> Result<()> {
     match item {
         Ok(object) => line(out, &object),
@@ -109,7 +110,7 @@ fn demonstrate(out: &mut dyn Write) -> Result<()> {
     }
     let text = String::from_utf8(text)?;
 
-    // Whoever reads it has the flows and events again.
+    // The reader gets the same flows and events back.
     let lines: Vec<&str> = text.lines().collect();
     for flow in &lines[..3] {
         let flow: Flow = serde_json::from_str(flow)?;

@@ -1,7 +1,7 @@
-//! Messages for a netlink socket of your own: create, get, dump, delete, and the events of it.
+//! Messages for a netlink socket of your own: create, get, dump, delete, and their events.
 //!
-//! [`Handle`](netfilter_conntrack::Handle) does this and more. If you have an event loop with sockets already,
-//! you need only the messages.
+//! [`Handle`](netfilter_conntrack::Handle) does this and more. If you already have an event loop with
+//! sockets, you need only the messages.
 
 mod support;
 
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let [entry] = &listed[..] else { return Err("one flow should be there".into()) };
     assert_eq!((found.len(), entry.original, entry.mark), (1, tuple, Some(8)));
 
-    // With the id that was read, so that no other entry is hit.
+    // With the id that was read, so that no other entry is deleted.
     socket.ask(&Message::for_flow(Request::Delete, entry)?.seq(5), 5)?;
     let again = socket.ask(&Message::for_flow(Request::Delete, entry)?.seq(6), 6);
     println!("deleted; again: {}", again.err().ok_or("deleted twice")?);
@@ -98,7 +98,7 @@ impl Socket {
             let (place, len) = (buffer.as_mut_ptr().cast(), buffer.len());
             let mut sender_len = size_of_val(&sender) as libc::socklen_t;
             let from = (&raw mut sender).cast();
-            // SAFETY: buffer and address are alive and as long as said.
+            // SAFETY: buffer and address are alive and have the given lengths.
             let len = check(unsafe {
                 libc::recvfrom(self.0.as_raw_fd(), place, len, libc::MSG_TRUNC, from, &raw mut sender_len)
             })?;
@@ -131,7 +131,7 @@ impl Socket {
         self.answer(seq)
     }
 
-    /// The flows up to the acknowledgement or the end of the listing.
+    /// Returns the flows up to the ACK or the end of the dump.
     fn answer(&self, seq: u32) -> Result<Vec<Flow>> {
         let mut flows = Vec::new();
         loop {
@@ -142,7 +142,7 @@ impl Socket {
                 }
                 match (u16::from_ne_bytes([message[4], message[5]]), &message[HEADER..]) {
                     (ENTRY, _) => flows.push(Flow::from_message(message)?),
-                    // An acknowledgement is an error of number 0; a listing ends with a number too.
+                    // An ACK is an error of number 0; the end of a dump has a number too.
                     (2 | 3, &[a, b, c, d, ..]) => {
                         return match i32::from_ne_bytes([a, b, c, d]) {
                             0 => Ok(flows),

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut handle = Handle::open()?;
     print(&handle.preflight());
 
-    // An exporter asks before it shows counters that are not there.
+    // An exporter checks this before it exports counters.
     for (value, expected) in [("0", State::Missing), ("1", State::Available)] {
         if let Err(error) = fs::write(ACCOUNTING, value) {
             println!("{ACCOUNTING} cannot be set: {error}");

@@ -1,4 +1,4 @@
-//! The table in numbers, in the text format that Prometheus reads.
+//! Statistics of the table, in the text format of Prometheus.
 //!
 //! ```text
 //! cargo run --example prometheus            a demonstration, in a namespace of its own
@@ -49,7 +49,7 @@ fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
     let usage = handle.usage()?;
     gauge(&mut text, "entries", "Entries in the table.")?;
     writeln!(text, "conntrack_entries {}", usage.entries)?;
-    // 0 is no limit.
+    // 0 means no limit.
     if let Some(limit) = usage.limit.filter(|limit| *limit != 0) {
         gauge(&mut text, "limit", "Entries that there may be.")?;
         writeln!(text, "conntrack_limit {limit}")?;
@@ -59,13 +59,13 @@ fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
     for (name, help, counter) in COUNTERS {
         writeln!(text, "# HELP conntrack_{name}_total {help}\n# TYPE conntrack_{name}_total counter")?;
         for cpu in &cpus {
-            // A kernel without the counter has nothing to show.
+            // Older kernels lack some counters.
             let Some(count) = counter(cpu) else { continue };
             writeln!(text, "conntrack_{name}_total{{cpu=\"{}\"}} {count}", cpu.cpu)?;
         }
     }
 
-    // This one reads the whole table.
+    // This reads the whole table.
     let counts = handle.counts()?;
     family(&mut text, "protocol", counts.protocols)?;
     family(&mut text, "zone", counts.zones.into_iter().map(|(zone, count)| (zone.id(), count)))?;
@@ -74,7 +74,7 @@ fn metrics(handle: &mut Handle) -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// A counter: its name, its meaning, and its place.
+/// A counter: its name, its description, and its getter.
 type Counter = (&'static str, &'static str, fn(&CpuStatistics) -> Option<u32>);
 
 const COUNTERS: [Counter; 6] = [
@@ -86,8 +86,8 @@ const COUNTERS: [Counter; 6] = [
     ("chain_too_long", "Insertions given up for too long a hash chain.", |cpu| cpu.chain_too_long),
 ];
 
-/// Flows by one of their properties, in a steady order. Two zones that differ in their directions have
-/// one number, and are counted together.
+/// Flows by one of their properties, in a stable order. Two zones that differ in their directions have the
+/// same number, and are counted together.
 fn family<K: Display>(
     text: &mut String,
     label: &str,

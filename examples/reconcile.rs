@@ -33,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 fn main() -> Result<()> {
     support::in_own_namespace()?;
     let mut handle = Handle::open()?;
-    // Somebody else's flows, with the same tuples.
+    // Flows of another program, with the same tuples.
     for number in 0..50 {
         handle.create(&Flow::new(tuple(number)?).zone(ZONE + 1).timeout(TIMEOUT))?;
     }

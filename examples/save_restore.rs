@@ -38,11 +38,11 @@ fn main() -> Result<()> {
     }
 }
 
-/// How long a flow lives whose packets a flow table forwarded, unless packets come: the kernel lists it
-/// without the time that it has left.
+/// The timeout of flows that were forwarded by a flow table, unless packets come: the kernel lists them
+/// without one.
 const OFFLOADED: Duration = Duration::from_secs(300);
 
-/// Restores each flow that it can, also where it has done so before, and returns how many it could not.
+/// Restores every flow that it can, also a second time, and returns the number of failures.
 fn restore(handle: &mut Handle, save: impl io::BufRead) -> u64 {
     let mut failed = 0;
     for restored in handle.restore(save).existing(Existing::Skip).missing_timeout(OFFLOADED) {
@@ -51,7 +51,8 @@ fn restore(handle: &mut Handle, save: impl io::BufRead) -> u64 {
             Ok(()) if restored.existed => eprintln!("line {line}: is there already"),
             Ok(()) => {}
             // The kernel keeps no window scale of a handshake, no labels where no rule uses them, and no
-            // helper that it does not have: the flow is there all the same. Or its time is over already.
+            // helper that it does not have: the flow was created nevertheless. Or its timeout is already
+            // over.
             Err(error @ (RestoreError::Differs(_) | RestoreError::Gone)) => eprintln!("line {line}: {error}"),
             Err(error) => {
                 eprintln!("line {line}: {error}");
@@ -74,7 +75,7 @@ fn flows() -> Result<Vec<Flow>> {
             .tcp_flags(Direction::Original, liberal)
             .tcp_flags(Direction::Reply, liberal)
             .status(Status::SEEN_REPLY | Status::ASSURED),
-        // The same addresses, translated, in a zone that holds for one direction.
+        // The same addresses, translated, in a zone of one direction.
         new(web)
             .zone(Zone::original_only(11))
             .tcp_state(TcpState::SynSent)
@@ -84,7 +85,7 @@ fn flows() -> Result<Vec<Flow>> {
     ])
 }
 
-/// The parts of the flows that must be the same: all that the kernel does not make up.
+/// The parts of the flows that must be the same: all except those that the kernel generates.
 fn texts(handle: &mut Handle) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     for flow in handle.dump().entries()? {
@@ -114,7 +115,7 @@ fn demonstrate() -> Result<()> {
             std::thread::sleep(Duration::from_millis(5));
         }
         let mut there = Handle::open_in(&Namespace::at(&path)?)?;
-        // The second time there is nothing left to do.
+        // The second restore finds nothing to do.
         let failed = restore(&mut there, &save[..]) + restore(&mut there, &save[..]);
         Ok::<_, Box<dyn Error>>((failed, texts(&mut there)?))
     })();

@@ -1,9 +1,9 @@
-//! A rule is taken from a security group: the flows that it allowed must end. They are given by the
-//! group's devices, the rule's remote addresses, protocol and port, and the zone of each network,
-//! and are deleted in one pass over the table.
+//! A rule is removed from a security group: the flows that it allowed must end. They are given by the group's
+//! devices, the rule's remote addresses, protocol and port, and the zone of each network, and are deleted in
+//! one pass over the table.
 //!
-//! Agents that call conntrack(8) start a process, which reads the whole table, for each device and
-//! each remote address in each direction.
+//! Agents that call conntrack(8) start a process, which reads the whole table, for each device and each
+//! remote address in each direction.
 //!
 //! ```text
 //! cargo run --example security_group

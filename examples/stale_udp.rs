@@ -1,5 +1,5 @@
-//! You change a port-forward: delete the UDP flows to its old target, or clients that never stop
-//! sending stay there for ever. UDP has no end that would remove them.
+//! You change a port-forward: delete the UDP flows to its old target. Otherwise clients that never stop
+//! sending stay on it forever, because UDP has no connection end that would remove them.
 //!
 //! ```text
 //! cargo run --example stale_udp
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     let stale = [
         forwarded(1, old)?,
         forwarded(2, old)?,
-        // Began before there was a port-forward: answered by the router itself.
+        // Older than the port-forward: answered by the router itself.
         Flow::new(Tuple::udp(client(3, 4000), service)?),
     ];
     let fine = [
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
             .tcp_state(TcpState::Established)
             .dnat(NatTarget::from(old)),
         Flow::new(Tuple::udp(client(1, 4000), "203.0.113.1:54".parse()?)?),
-        // Not to the service, only from the same port number.
+        // Not to the service, but from the same port number.
         Flow::new(Tuple::udp(client(1, 53), "203.0.113.1:9".parse()?)?),
         // Another router's zone, with the same addresses.
         forwarded(1, old)?.zone(7),
@@ -64,8 +64,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// UDP flows to a forwarded address and port that are not answered by one of its targets. Without a target
-/// all flows to the service are stale, and none to another.
+/// Selects UDP flows to a forwarded address and port that are not answered by one of its targets. Without
+/// targets, all flows to the service are stale, and no others.
 fn stale_flows(service: SocketAddr, targets: &[SocketAddr]) -> Selector {
     let answered_by =
         |target: &SocketAddr| Selector::any_zone().reply_src(target.ip()).reply_src_port(target.port());

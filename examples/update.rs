@@ -1,4 +1,4 @@
-//! Updates an entry: its mark and its timeout change, the rest stays.
+//! Updates an entry: its mark and its timeout change, everything else stays.
 
 mod support;
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .timeout(Duration::from_secs(100));
     handle.create(&flow)?;
 
-    // Only what is given is written.
+    // Only the given fields are written.
     let change = flow.identity().mark(7).timeout(Duration::from_secs(1000));
     handle.update(&change)?;
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("the kernel has {found:?}").into());
     }
 
-    // What does not exist is not made by an update.
+    // An update never creates an entry.
     let absent = Flow::new(flow.original.inverse()).zone(1).mark(1);
     match handle.update(&absent) {
         Err(error @ netfilter_conntrack::Error::NotFound(_)) => println!("{error}"),

@@ -16,7 +16,7 @@ use netfilter_conntrack::events::{EventKind, Groups};
 use netfilter_conntrack::{Event, Events, Flow, Handle, Status, Tuple};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The bit that says so comes with the first event and never changes.
+    // The NAT bit is set in the first event and never changes.
     let open = || Events::builder().groups(Groups::NEW | Groups::DESTROY).receive_buffer(8 << 20).open();
     if env::args().nth(1).as_deref() == Some("--listen") {
         for event in open()? {
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if lines == expected { Ok(()) } else { Err(format!("{expected:?} should have come").into()) }
 }
 
-/// The translations in an event: none, one, or one of each side.
+/// Returns the translations in an event: none, one, or one of each side.
 fn translations(event: &Event) -> Vec<String> {
     let change = match event {
         Event::Flow(change) => change,
@@ -67,7 +67,7 @@ fn translations(event: &Event) -> Vec<String> {
     let (original, reply) = (&flow.original, &flow.reply);
     let port = |port: Option<u16>| port.map_or(String::new(), |port| format!(" port {port}"));
     let mut lines = Vec::new();
-    // The tuples differ, and no bit says that NAT did it: IPVS with `vs.conntrack`.
+    // The tuples differ without a NAT bit: IPVS with `vs.conntrack`.
     let differs = *reply != original.inverse();
     if differs && !(flow.is_snat() || flow.is_dnat() || flow.is_port_snat() || flow.is_port_dnat()) {
         lines.push(format!("{word} {original}, answered as {reply} without NAT"));

@@ -1,4 +1,4 @@
-//! A zone for each tenant: given out, found again after a restart, and taken back empty.
+//! A zone for each tenant: allocated, found again after a restart, and released empty.
 //!
 //! ```text
 //! cargo run --example zone_allocator
@@ -16,13 +16,13 @@ use netfilter_conntrack::{Error as Conntrack, Flow, Handle, Tuple};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// The state kept over a restart: the zone of each tenant.
+/// The state kept across a restart: the zone of each tenant.
 type Tenants = BTreeMap<&'static str, u16>;
 
 fn main() -> Result<()> {
     support::in_own_namespace()?;
     let mut handle = Handle::open()?;
-    // Somebody else's, from before us.
+    // A zone of another program, from before this one started.
     fill(&mut handle, 11)?;
 
     let mut zones = ZoneAllocator::scan(&mut handle, 10..=14)?.reserve([12]);
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
         Err(error @ Conntrack::ZonesExhausted { .. }) => println!("{error}"),
         other => return Err(format!("there should be no zone left: {other:?}").into()),
     }
-    // The tenants do not meet, although they use the same addresses.
+    // The tenants are separate, although they use the same addresses.
     for zone in tenants.values() {
         fill(&mut handle, *zone)?;
     }
@@ -64,7 +64,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Three flows, in every zone the same.
+/// Creates three flows, the same in every zone.
 fn fill(handle: &mut Handle, zone: u16) -> Result<()> {
     for port in 1..=3 {
         let tuple = Tuple::udp(([10, 0, 0, 1], port).into(), "10.0.0.2:53".parse()?)?;

@@ -72,7 +72,7 @@ impl Options {
     }
 }
 
-/// A name that `ip netns` knows, or the path of a file that stands for a namespace.
+/// Opens a namespace by its name in `ip netns`, or by the path of its file.
 fn find_namespace(text: &str) -> Result<Namespace> {
     Ok(if text.contains('/') { Namespace::at(text)? } else { Namespace::named(text)? })
 }
@@ -88,7 +88,7 @@ fn list_zone(handle: &mut Handle, zone: u16) -> Result<()> {
     Ok(())
 }
 
-/// The same scenario through each door: first the C library makes the changes, then `Handle`. After each
+/// Runs the same scenario through each door: first the C library makes the changes, then `Handle`. After each
 /// step both list the zone, and every field of every entry has to be the same.
 fn demonstrate() -> Result<()> {
     let mut handle = Handle::open()?;
@@ -105,7 +105,7 @@ fn demonstrate() -> Result<()> {
     Ok(())
 }
 
-/// Who makes the changes.
+/// The door that makes the changes.
 #[derive(Clone, Copy, PartialEq)]
 enum Writer {
     Library,
@@ -128,7 +128,7 @@ fn scenario(handle: &mut Handle, library: &mut Option<Box<dyn Door>>, writer: Wr
     for flow in &flows {
         both.writer().create(flow)?;
     }
-    // A neighbour that must never be touched.
+    // A neighbor that must never be touched.
     let neighbour =
         flows[0].identity().tcp_state(TcpState::Established).zone(zone + 1).timeout(Duration::from_secs(60));
     both.writer().create(&neighbour)?;
@@ -164,7 +164,7 @@ impl Scenario<'_> {
         }
     }
 
-    /// Deletes flows, of which so many are to be there.
+    /// Deletes flows, of which `there` must exist.
     fn delete(&mut self, flows: &[&Flow], there: usize) -> Result<()> {
         let mut deleted = 0;
         for flow in flows {
@@ -174,7 +174,7 @@ impl Scenario<'_> {
         if deleted == there { Ok(()) } else { Err(format!("{there} should have been deleted").into()) }
     }
 
-    /// Lists the zone through both doors and checks that exactly these flows are in it.
+    /// Lists the zone through both doors and checks that it has exactly these flows.
     fn expect(&mut self, zone: u16, wanted: &[Flow]) -> Result<Vec<Flow>> {
         let library = self.library.as_mut().map(|library| &mut **library as &mut dyn Door);
         let compared = if library.is_some() { ", every field the same through both doors" } else { "" };
@@ -191,7 +191,7 @@ impl Scenario<'_> {
     }
 }
 
-/// A flow of each kind, in IPv4 and IPv6.
+/// Returns a flow of each kind, in IPv4 and IPv6.
 fn flows() -> Result<Vec<Flow>> {
     let mut flows = Vec::new();
     for [client, server] in [["10.0.0.1", "10.0.0.2"], ["2001:db8::1", "2001:db8::2"]] {

@@ -1,5 +1,5 @@
-//! A pass over the table takes the same memory however long the table is. Alone in its program: the memory
-//! of the process is measured, and what other tests gave back would hide what this one takes.
+//! The memory of a pass over the table does not depend on the size of the table. A program of its own,
+//! because it measures the memory of the process: memory freed by other tests would hide the growth.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::fs;
 use common::{all, numbered};
 use netfilter_conntrack::{Change, Key, Selector};
 
-/// Peak memory of a pass over 100,000 entries, from what it was before.
+/// The growth of peak memory in a pass over 100,000 entries.
 #[test]
 fn memory_does_not_grow_with_the_table() {
     let mut handle = require_kernel!();
@@ -19,7 +19,7 @@ fn memory_does_not_grow_with_the_table() {
     };
     let flows = (0..100_000).map(|number| numbered(number).mark(1));
     assert!(handle.create_many(flows).all(|(_, verdict)| verdict.is_ok()));
-    // The peak starts again from what is in use.
+    // Resets the peak to the memory in use.
     fs::write("/proc/self/clear_refs", "5").expect("a new peak");
     let before = kilobytes("VmRSS");
     let outcome = handle.update_matching(Selector::zone(0), Change::new().mark(2)).run().expect("an outcome");

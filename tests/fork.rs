@@ -1,5 +1,5 @@
-//! What a fork does to what is open, on the real kernel. Alone in its program: the children
-//! go on in Rust, and what a thread of another test had locked would stay locked there.
+//! The effect of a fork on open objects, on the real kernel. A program of its own: the children continue in
+//! Rust, and a lock held by another test's thread would stay locked there.
 
 mod common;
 
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use common::{all, create, numbered, tuples};
 use netfilter_conntrack::{Event, Events, Handle, Result};
 
-/// Runs `work` in a child, and waits for its end. Whether it returned true.
+/// Runs `work` in a child, and waits for its end. Returns whether `work` returned true.
 fn in_child(work: impl FnOnce() -> bool) -> bool {
-    // SAFETY: takes nothing. The child allocates, which the C library allows it to, and ends without anything
-    // of the test harness.
+    // SAFETY: takes nothing. The child allocates, which the C library allows, and ends without running any
+    // code of the test harness.
     match unsafe { libc::fork() } {
         -1 => panic!("{}", std::io::Error::last_os_error()),
         0 => {
@@ -28,7 +28,7 @@ fn in_child(work: impl FnOnce() -> bool) -> bool {
     }
 }
 
-/// Each in turn. What the child drops stays open in the parent.
+/// Each type in turn. Objects that the child drops stay open in the parent.
 #[test]
 fn a_child_can_use_a_handle_while_its_parent_does_not() {
     let mut handle = require_kernel!();
@@ -60,7 +60,7 @@ fn a_child_can_open_a_handle_of_its_own() {
     assert_eq!(all(&mut handle).len(), 1);
 }
 
-/// Each event comes once: to the one that reads it first.
+/// Each event comes once: to the process that reads it first.
 #[test]
 fn a_child_takes_events_from_its_parent() {
     let mut handle = require_kernel!();
@@ -92,7 +92,8 @@ fn a_wake_in_a_child_stays_there() {
     assert_eq!(events.next(), Some(Ok(Event::Woken)), "the parent's own");
 }
 
-/// Both number their requests alike, so what one leaves in the socket passes for an answer to the other.
+/// Both processes use the same sequence numbers, so that an answer left in the socket by one is taken for an
+/// answer to the other.
 #[test]
 fn what_a_child_leaves_is_taken_for_the_answer_to_its_parent() {
     let mut handle = require_kernel!();

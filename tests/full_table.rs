@@ -1,5 +1,5 @@
-//! A table without room. Alone in its program: it fills the memory of the machine as far as the kernel lets it,
-//! and `tools/machine/run-tests` lowers the limit for it, which is one for the whole machine.
+//! A table without room. A program of its own: it fills the machine's memory as far as the kernel allows, and
+//! `tools/machine/run-tests` lowers the limit for it, which is one for the whole machine.
 
 mod common;
 
@@ -10,14 +10,14 @@ use common::{numbered, table_limit};
 use netfilter_conntrack::error::{Operation, Subject};
 use netfilter_conntrack::{Error, Handle, Status};
 
-/// The limit is one for all namespaces and cannot be lowered from inside of one, so the table is
-/// really filled, with entries that the kernel does not drop to make room.
+/// The limit is one for all namespaces and cannot be lowered from inside one, so the table is really filled,
+/// with entries that the kernel does not drop to make room.
 #[test]
 fn a_full_table_is_told_from_everything_else() {
     let mut handle = require_kernel!();
     let Some(limit) = table_limit(2_000_000) else { return };
     let lasting = |number| numbered(number).status(Status::SEEN_REPLY | Status::ASSURED);
-    // Two threads, since a test has the patience of its reader.
+    // Two threads, to keep the test short.
     thread::scope(|scope| {
         for half in 0..2 {
             scope.spawn(move || {
@@ -36,7 +36,7 @@ fn a_full_table_is_told_from_everything_else() {
         (failure.operation(), failure.subject(), failure.raw_os_error()),
         (Operation::Create, &Subject::Flow(one_more.key()), Some(libc::ENOMEM))
     );
-    // What is there can still be seen, changed and deleted; then there is room again.
+    // Existing entries can still be read, changed and deleted; then there is room again.
     assert_eq!(handle.get(lasting(0)).map(|flow| flow.original), Ok(lasting(0).original));
     handle.update(&lasting(1).identity().mark(1)).unwrap();
     handle.delete(lasting(0)).unwrap();

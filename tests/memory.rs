@@ -1,5 +1,6 @@
-//! A dump takes the same memory however long the table is, and a mirror no more than it says. Alone in
-//! its program: the memory of the process is measured, and what other tests gave back would hide what these take.
+//! The memory of a dump does not depend on the size of the table, and a mirror uses no more than it reports.
+//! A program of its own, because it measures the memory of the process: memory freed by other tests would
+//! hide the growth.
 
 mod common;
 
@@ -10,7 +11,7 @@ use netfilter_conntrack::{Mirror, Selector, Zone};
 #[global_allocator]
 static MEMORY: Counting = Counting;
 
-/// The most memory of the process that was ever resident, in KiB.
+/// The peak resident memory of the process, in KiB.
 fn most_resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
@@ -42,10 +43,10 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     assert!(peaks[1] <= peaks[0] + 1024, "{peaks:?} bytes");
     assert!(peaks[1] < 64 << 10, "{peaks:?} bytes");
 
-    // Nor does looking for zones.
+    // The same holds for a search for zones.
     let (zones, ()) = peak(|| assert_eq!(handle.find_unused_zone(0..=10).expect("a zone"), 1));
     assert!(zones < 64 << 10, "{zones} bytes");
-    // Nor does showing what a deletion would hit, nor counting.
+    // The same holds for a dry run of a delete, and for counting.
     let (hits, count) =
         peak(|| handle.delete_matching(Selector::zone(0)).dry_run().expect("a listing").count());
     assert!(count == 100_000 && hits < 64 << 10, "{count} entries, {hits} bytes");
@@ -57,7 +58,7 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     let (calls, count) = allocations(|| listed.by_ref().filter(Result::is_ok).count());
     assert_eq!((calls, count), (0, 100_000));
 
-    // A mirror takes what it says it does, while it grows too.
+    // A mirror uses as much as it reports, also while it grows.
     let (took, mirror) = peak(|| Mirror::open().expect("a mirror"));
     assert_eq!(mirror.len() as u32, expected);
     assert!(took < mirror.bytes() + mirror.bytes() / 20 + (256 << 10), "{took}, {} bytes", mirror.bytes());
@@ -65,7 +66,7 @@ fn a_dump_of_100_000_entries_takes_no_more_memory_than_one_of_1_000() {
     let room = (mirror.len() + 1024) * (96 + 13);
     assert!(mirror.bytes() < room, "{} bytes", mirror.bytes());
 
-    // Nor does a flush one by one.
+    // The same holds for a flush one by one.
     let (flushed, result) = peak(|| handle.delete_matching(Selector::zone(0)).run());
     assert!(result.is_ok() && flushed < 256 << 10, "{result:?}, {flushed} bytes");
     assert_eq!(handle.usage().expect("usage").entries, 0);

@@ -1,6 +1,6 @@
 //! A mirror under load: several writers at full speed, and a receive buffer that overruns all the time.
-//! Whenever the storm pauses the mirror is what the kernel has. Alone in its program: tests beside it would
-//! run out of time, and calm the storm.
+//! Whenever the storm pauses, the mirror equals the kernel's table. A program of its own: tests running at
+//! the same time would time out, and slow the storm down.
 
 mod common;
 
@@ -18,11 +18,11 @@ use netfilter_conntrack::{
 
 const WRITERS: u8 = 3;
 const ROUNDS: u64 = 3;
-/// How many requests each writer makes in a round.
+/// The number of requests of each writer in a round.
 const REQUESTS: usize = 2500;
-/// How many flows each writer has.
+/// The number of flows of each writer.
 const FLOWS: u64 = 300;
-/// How long a reader waits before it looks whether the storm is over.
+/// The time that a reader waits before it checks whether the storm is over.
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// Marsaglia's xorshift: the same numbers in every run.
@@ -55,12 +55,12 @@ fn numbered(writer: u8, number: u64) -> Flow {
         }),
     }
     .zone(zone)
-    // One that ends by itself is gone from a listing before its event comes.
+    // A flow that expires would be missing in a dump before its event comes.
     .timeout(Duration::from_secs(3600))
 }
 
-/// One request of those that a storm is made of; whether it did something. What exists already cannot
-/// be created and what is gone not be changed, and that is no matter.
+/// One request of the storm; returns whether it had an effect. Creating an existing entry and changing a
+/// missing one fail, which is expected.
 fn request(handle: &mut Handle, flow: &Flow, what: u64, chance: &mut Chance) -> bool {
     let same = flow.identity();
     let label = Labels::of([chance.below(128) as u16]).expect("a label");
@@ -101,7 +101,7 @@ fn by_key(flows: impl IntoIterator<Item = Flow>) -> BTreeMap<Key, Flow> {
     flows.into_iter().map(|flow| (flow.key(), steady(flow))).collect()
 }
 
-/// Brings what a program has that follows the changes up to date. Each change must fit what it has.
+/// Applies a change to the copy of a program that follows the changes. Each change must fit the copy.
 fn follow(shadow: &mut BTreeMap<Key, Flow>, change: MirrorChange) {
     match change {
         MirrorChange::Added(flow) => assert_eq!(shadow.insert(flow.key(), steady(flow)), None),
@@ -113,7 +113,7 @@ fn follow(shadow: &mut BTreeMap<Key, Flow>, change: MirrorChange) {
     }
 }
 
-/// Ends what waits for the end, even if the test fails.
+/// Signals the end to the waiting threads, even if the test fails.
 struct Over<'t>(&'t AtomicBool);
 
 impl Drop for Over<'_> {

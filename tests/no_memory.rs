@@ -1,9 +1,9 @@
-//! The kernel without memory, at each kind of system call in turn: `ENOMEM` and `ENOBUFS` are `OutOfMemory`, or,
-//! where answers were lost, `Overrun`, whoever meets them; or else the operation is complete without the call.
+//! The kernel without memory, at each kind of system call in turn. `ENOMEM` and `ENOBUFS` are `OutOfMemory`
+//! or, where answers were lost, `Overrun`, in every operation; or the operation is complete without the call.
 //!
-//! A program of its own: each case runs on a thread whose system calls fail for good.
+//! A program of its own: each case runs on a thread whose system calls fail permanently.
 
-// Where all calls of sockets are one, one of them cannot fail alone.
+// Where all socket operations are one system call, a single one of them cannot fail.
 #![cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
 
 mod common;
@@ -20,11 +20,11 @@ use netfilter_conntrack::{
 
 const FLOWS: u32 = 100;
 
-/// What an operation needs, opened while everything still worked.
+/// The objects that operations need, opened while everything still worked.
 struct Tools {
     handle: Handle,
     events: Events,
-    /// The others only where they are needed.
+    /// The others are opened only for the operations that need them.
     mirror: Option<Mirror>,
     #[cfg(feature = "nfct")]
     session: Option<netfilter_conntrack::nfct::Session>,
@@ -32,7 +32,7 @@ struct Tools {
     subscription: Option<netfilter_conntrack::nfct::Subscription>,
 }
 
-/// The calls that the crate and the C library make.
+/// The system calls of the crate and the C library.
 const CALLS: [(&str, libc::c_long); 10] = [
     ("socket", libc::SYS_socket),
     ("bind", libc::SYS_bind),
@@ -46,10 +46,10 @@ const CALLS: [(&str, libc::c_long); 10] = [
     ("dup3", libc::SYS_dup3),
 ];
 
-/// An operation. It ends in an error, or is complete, which it looks at itself.
+/// An operation. It ends in an error, or is complete, which it checks itself.
 type Operation = (&'static str, fn(&mut Tools) -> Result<(), Kind>);
 
-/// The kind of an error, of whichever type.
+/// The kind of an error, from each type of error.
 #[derive(Debug, PartialEq)]
 struct Kind(ErrorKind);
 
@@ -100,7 +100,7 @@ const DIRECT: &[Operation] = &[
     ("Events::open, filtered", |_| Ok(Events::builder().matching(Selector::zone(7)).open().map(drop)?)),
     ("Events::try_next", |tools| match tools.events.try_next() {
         Some(Ok(Event::Flow(_))) => Ok(()),
-        // The one place where a loss is an item and no error.
+        // The only operation in which a loss is an item instead of an error.
         Some(Ok(Event::Overrun { .. })) => Err(Kind(ErrorKind::Overrun)),
         Some(Err(error)) => Err(error.into()),
         other => panic!("{other:?}"),
@@ -112,7 +112,7 @@ const DIRECT: &[Operation] = &[
         mirror.resync();
         let in_step = mirror.sync_timeout(Duration::from_secs(2))?;
         assert!(!in_step || mirror.len() as u32 == FLOWS);
-        // A loss is no error of a mirror: it is not in step then.
+        // A loss is not an error of a mirror: the mirror is not in step.
         if in_step { Ok(()) } else { Err(Kind(ErrorKind::Overrun)) }
     }),
 ];
@@ -179,10 +179,10 @@ mod library {
     ];
 }
 
-/// What an operation of this name needs, and an event queued.
+/// Opens the objects that the operation with this name needs, with an event queued.
 fn tools(name: &str) -> Tools {
     let mut handle = Handle::open().expect("a handle");
-    // As long as it takes to give up what is lost.
+    // The time after which a missing answer counts as lost.
     handle.set_timeout(Duration::from_millis(200));
     handle.flush().expect("flushed");
     let flows = (0..FLOWS).map(numbered);
@@ -211,7 +211,7 @@ fn tools(name: &str) -> Tools {
     }
 }
 
-/// The result of an operation while a call fails with this errno.
+/// Returns the result of an operation while a call fails with this errno.
 fn without(call: libc::c_long, errno: i32, operation: &Operation, tools: &mut Tools) -> Result<(), Kind> {
     let work = || {
         let_fail((call, None), errno);
@@ -229,7 +229,7 @@ fn every_operation_without_memory_for_every_call() {
     let operations = [DIRECT, library::OPERATIONS].concat();
     #[cfg(not(feature = "nfct"))]
     let operations = DIRECT.to_vec();
-    // What is tried once in a process is tried with memory.
+    // Anything that is tried once per process is tried with memory.
     for (name, operation) in &operations {
         assert_eq!(operation(&mut tools(name)), Ok(()), "{name}");
     }
@@ -243,7 +243,7 @@ fn every_operation_without_memory_for_every_call() {
                 let expected = match errno {
                     // The answers were lost.
                     libc::ENOBUFS if received => ErrorKind::Overrun,
-                    // The C library returns the kernel's verdict and an error of receiving alike.
+                    // The C library does not distinguish the kernel's error from a failure to receive.
                     libc::ENOMEM if received && operation.0 == "Session::create" => ErrorKind::TableFull,
                     _ => ErrorKind::OutOfMemory,
                 };
@@ -255,7 +255,7 @@ fn every_operation_without_memory_for_every_call() {
             }
         }
     }
-    // Sending and receiving concern them all, opening some.
+    // Sending and receiving affect all operations, opening some.
     assert!(failures > 2 * 2 * 20, "{failures}");
     handle.flush().expect("flushed");
     assert!(all(&mut handle).is_empty());

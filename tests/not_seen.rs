@@ -1,7 +1,8 @@
-//! Where no trial can be made, since nobody here may make a network namespace: what was not seen is not
-//! trusted.
+//! No trial is possible here, because no test may create a network namespace: abilities that were not seen
+//! are not trusted.
 //!
-//! Alone in its program: what was seen is remembered by the process, so nothing here may have the rights.
+//! A program of its own: the process remembers the results of trials, so no other test here may have the
+//! rights.
 
 mod common;
 
@@ -29,11 +30,11 @@ fn a_zone_is_listed_and_deleted() {
     let deleter = next_flow(&mut events).port_id;
     assert_ne!(deleter, 0);
     if has_second_socket() {
-        // What the handle lists another socket deletes; a flush would be the handle's own.
+        // Another socket deletes the entries that the handle lists; a flush would use the handle's own.
         assert_eq!(sent, 1);
         assert_ne!(deleter, handle.port_id());
     } else {
-        // A listing and each entry.
+        // A dump and each entry.
         assert_eq!((sent as usize, deleter), (1 + inside.len(), handle.port_id()));
     }
     assert_eq!(tuples(&all(&mut handle)), tuples(&outside));
@@ -57,7 +58,7 @@ fn a_family_and_a_mark_are_listed_and_deleted() {
     assert_eq!(tuples(&all(&mut handle)), tuples(&[numbered(1)]));
 }
 
-/// These have no second way, so there the release counts.
+/// These requests have no alternative, so the kernel's release decides.
 #[test]
 fn what_only_the_kernel_can_do_is_left_to_its_release() {
     let mut handle = require_kernel!();
@@ -96,12 +97,12 @@ fn preflight_says_why() {
         assert!(text.contains("could not be tried") && text.contains("CAP_SYS_ADMIN"), "{text}");
         assert!(text.ends_with("; entries are listed and deleted one by one"), "{text}");
     }
-    // Of listings the release tells enough.
+    // For dumps, the release is enough.
     for feature in [Feature::ListByMark, Feature::ListByStatus, Feature::ListByZone, Feature::ListByTuple] {
         let decided_by = &preflight.capability(feature).decided_by;
         assert!(matches!(decided_by, Cause::Kernel { .. }), "{decided_by}");
     }
-    // What is asked and not tried is there as ever.
+    // Features that are probed without a trial are known as usual.
     for feature in [Feature::Access, Feature::Zones, Feature::Expectations] {
         assert!(preflight.has(feature), "{preflight}");
     }

@@ -1,7 +1,7 @@
 //! Flushes that list and delete one by one.
 //!
-//! Alone in its program: a trial that a test beside it had made would be remembered, and not be missed; and one
-//! that is made where it must not ends the process.
+//! A program of its own: the result of a trial made by another test would be remembered and used here; and a
+//! trial made where it is forbidden ends the process.
 
 mod common;
 
@@ -33,12 +33,12 @@ fn forbid_unshare() {
     let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     // SAFETY: no pointers are passed.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
-    // SAFETY: the program and its steps are live; the kernel copies them.
+    // SAFETY: the program and its instructions are live; the kernel copies them.
     let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     assert_eq!(set, 0, "{}", io::Error::last_os_error());
 }
 
-/// A sandbox that ends programs for making namespaces: nothing is tried.
+/// In a sandbox that ends programs for creating namespaces, nothing is tried.
 #[test]
 fn nothing_is_tried_where_nothing_is_to_be_tried() {
     let mut handle = require_zones!();
@@ -51,12 +51,12 @@ fn nothing_is_tried_where_nothing_is_to_be_tried() {
     assert_eq!(tuples(&all(&mut handle)), tuples(&outside));
     let event = next_flow(&mut events);
     assert_eq!(event.kind, EventKind::Destroy);
-    // A kernel's flush would be the handle's own.
+    // A flush by the kernel would use the handle's own socket.
     assert!(![0, handle.port_id()].contains(&event.port_id), "{event:?}");
-    // Nor for a reset of everything, which no kernel can take too far.
+    // A reset of all counters makes no trial either: no kernel applies it to more than was asked for.
     let reset = in_a_sandbox(|| handle.dump().reset_counters().entries().map(Iterator::count));
     assert_eq!(reset, Ok(outside.len()));
-    // Nor for a list by IPv6 address, which only takes longer.
+    // Nor does a dump by IPv6 address, which without the filter only takes longer.
     let source = common::ip("2001:db8::1");
     let by_source = Selector::any_zone().src(source);
     let listed = in_a_sandbox(|| handle.dump().matching(by_source).entries().map(Iterator::count));
@@ -66,7 +66,7 @@ fn nothing_is_tried_where_nothing_is_to_be_tried() {
     assert_eq!(tuples(&all(&mut handle)), tuples(&outside));
 }
 
-/// The handle is elsewhere, and without the rights to go there is no second socket.
+/// The handle is in another namespace, and without the right to enter it there is no second socket.
 #[test]
 fn a_flush_stays_in_the_namespace_of_its_handle() {
     let Some((mut here, mut handle)) = common::here_and_there() else { return };
@@ -102,7 +102,7 @@ fn without_rights_nothing_is_deleted() {
     assert_eq!(all(&mut handle), []);
 }
 
-/// ICMP of the other family, which no flow has: there is nothing to delete, and that is no error.
+/// ICMP of the other family, which no flow has: there is nothing to delete, and that is not an error.
 #[test]
 fn icmp_of_the_other_family_is_nobodys() {
     let mut handle = require_zones!();

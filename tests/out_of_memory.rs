@@ -1,7 +1,7 @@
-//! What happens when the C library cannot make an object.
+//! The C library cannot allocate an object.
 //!
-//! Alone in its program, which has an `nfct_new` of its own that the linker prefers to the library's: it fails
-//! on demand and otherwise asks the library's. (`cargo test` links the library dynamically.)
+//! A program of its own, because it defines `nfct_new`, which the linker prefers to the library's: it fails
+//! on demand and otherwise calls the library's. (`cargo test` links the library dynamically.)
 
 mod common;
 
@@ -20,7 +20,7 @@ thread_local! {
     static FAILS: Cell<bool> = const { Cell::new(false) };
 }
 
-// SAFETY: it takes and returns what the C function of this name does, which it stands in for.
+// SAFETY: it has the signature and meaning of the C function that it replaces.
 #[unsafe(no_mangle)]
 extern "C" fn nfct_new() -> *mut sys::nf_conntrack {
     if FAILS.get() {
@@ -50,7 +50,7 @@ fn n11_an_object_that_cannot_be_made_is_an_error_and_nothing_is_sent() {
     assert_good(&mut handle);
 }
 
-/// Requests about flows and expectations are not made by the library.
+/// Requests about flows and expectations are built without the library.
 #[test]
 fn a_handle_needs_no_object_for_flows() {
     let mut handle = require_kernel!();
@@ -66,7 +66,7 @@ fn a_handle_needs_no_object_for_flows() {
     assert_eq!(all(&mut handle).len(), 0);
 }
 
-/// What the library could not take in is still in the socket.
+/// An event for which the library has no memory is still in the socket.
 #[test]
 fn a_session_that_ran_out_of_memory_in_a_listing_is_out_of_step() {
     let mut handle = require_kernel!();

@@ -1,7 +1,7 @@
-//! Text of connections against what the C library prints by itself.
+//! Text of connections compared with the C library's own output.
 //!
-//! Alone in its program, because a call of the C printer disturbs any other at the same time, and in the time
-//! zone that the lines of plain data are in.
+//! A program of its own, because a call of the C printer disturbs any other at the same time, and because the
+//! lines of plain data depend on the time zone.
 
 mod common;
 
@@ -17,18 +17,18 @@ use netfilter_conntrack::{Flow, Labels, sys};
 use common::own_socket::Raw;
 use common::table;
 
-/// What the C library prints, with room for anything.
+/// The output of the C library, in a buffer large enough for any line.
 fn by_c(ct: &Conntrack, event: c_uint, output: c_uint, flags: c_uint) -> String {
     let mut buffer = vec![0u8; 1 << 20];
     let size = buffer.len() as c_uint;
-    // SAFETY: the buffer is as long as said, and the object alive.
+    // SAFETY: the buffer has the given length, and the object is alive.
     let len =
         unsafe { sys::nfct_snprintf(buffer.as_mut_ptr().cast(), size, ct.as_ptr(), event, output, flags) };
     buffer.truncate(usize::try_from(len).expect("text"));
     String::from_utf8(buffer).expect("UTF-8")
 }
 
-/// The line of plain data, for a format that there is one for.
+/// The line of plain data, for the formats that it supports.
 fn by_text(flow: &Flow, event: Option<EventKind>, flags: c_uint) -> String {
     let mut text = flow.text();
     if let Some(event) = event {
@@ -46,7 +46,7 @@ fn by_text(flow: &Flow, event: Option<EventKind>, flags: c_uint) -> String {
     text.to_string()
 }
 
-/// Whether the process is in UTC, by the C library.
+/// Returns whether the process is in UTC, according to the C library.
 fn is_utc() -> bool {
     let mut flow = Flow::new(common::udp("10.0.0.1:1", "10.0.0.2:2"));
     // In winter and in summer.
@@ -68,7 +68,7 @@ fn run_in_utc() {
     assert!(status.expect("started").success(), "in UTC");
 }
 
-/// Each format, with the C library's numbers for it, and the event that these stand for.
+/// Each format, with the C library's numbers for it, and the matching event.
 fn formats() -> Vec<(TextFormat<'static>, [c_uint; 3], Option<EventKind>)> {
     let events = [
         (None, sys::NFCT_T_UNKNOWN),
@@ -106,7 +106,7 @@ fn formats() -> Vec<(TextFormat<'static>, [c_uint; 3], Option<EventKind>)> {
     formats
 }
 
-/// Compares texts that hold the age or the time, which may change in between.
+/// Compares texts that contain the age or the time, which may change in between.
 fn same(what: impl Fn() -> String, expected: impl Fn() -> String) -> String {
     for _ in 0..4 {
         let (text, expected) = (what(), expected());
@@ -143,7 +143,7 @@ fn every_entry_in_every_format_is_what_the_c_library_prints() {
     }
 }
 
-/// The trap itself: the length the C library returns for a text it cut.
+/// The trap itself: the length that the C library returns for truncated text.
 #[test]
 fn the_c_library_calls_cut_labels_complete() {
     let line = "1 one\n2 two\n";
@@ -159,7 +159,7 @@ fn the_c_library_calls_cut_labels_complete() {
     let print = |size: usize| {
         let mut buffer = vec![0u8; size];
         let out = buffer.as_mut_ptr().cast();
-        // SAFETY: the buffer is as long as said; object and map are alive.
+        // SAFETY: the buffer has the given length; object and map are alive.
         let len = unsafe { sys::nfct_snprintf_labels(out, size as c_uint, object.as_ptr(), 0, 0, 0, map) };
         let text = buffer.split(|&byte| byte == 0).next().expect("text").to_vec();
         (usize::try_from(len).expect("a length"), String::from_utf8(text).expect("ASCII"))

@@ -1,17 +1,17 @@
-# What the crate costs those who use it. Read by ./dev.
+# The cost of the crate for its users. Read by ./dev.
 # shellcheck shell=bash
 
-# Other crates at the same work, which the benchmark runs beside this one.
+# The benchmark's jobs with other crates.
 readonly RIVALS=benches/rivals/Cargo.toml
 
-# cargo "$1…" on the other crates. They are built apart, so that nothing of theirs gets into ours.
+# Runs cargo "$1…" on the other crates. They are built separately, so that they do not affect our build.
 cargo_rivals() {
     local command=$1
     shift
     cargo "$command" --manifest-path "$RIVALS" --target-dir "$target/rivals" --locked "$@"
 }
 
-# Whether the other crates can be had. In continuous integration they must be.
+# Returns whether the other crates are available. In continuous integration they must be.
 have_rivals() {
     cargo fetch --manifest-path "$RIVALS" --locked && return
     [ -z "${CI:-}" ] || die "the crates to compare with cannot be had"
@@ -43,17 +43,17 @@ cmd_bench() {
     cargo run --release --package netfilter-conntrack-bench -- "$@"
 }
 
-# The benchmark of the project in the folder $1, built there.
+# Builds the benchmark of the project in the folder $1, and prints its path.
 bench_of() {
     local what=(build --release --package netfilter-conntrack-bench)
-    # As it was built before it was a package of its own.
+    # The command from before it was a package of its own.
     [ -e "$1/benches/table/Cargo.toml" ] || what=(bench --no-run --bench table --all-features)
     (cd "$1" && cargo "${what[@]}" --message-format=json) |
         grep -o '"executable":"[^"]*"' | cut -d '"' -f 4 | tail -n 1
 }
 
-# What a dependency on this crate brings along: crates and build time, with the default features, with none, with
-# each by itself and with all, and how large a program is.
+# The cost of a dependency on this crate: crates and build time, with the default features, with none, with
+# each by itself and with all, and the size of a program.
 cmd_cost() {
     need_to_build strip
     local features feature sizes
@@ -69,7 +69,7 @@ cmd_cost() {
     printf '\n`examples/zones.rs`: %s KiB as built, %s KiB stripped\n' "${sizes% *}" "${sizes#* }"
 }
 
-# The features of this package, but for the default ones.
+# The features of this package, except the default ones.
 features() {
     cargo metadata --no-deps --format-version 1 |
         grep -o "\"features\":{[^}]*},\"manifest_path\":\"$(pwd -P)/Cargo.toml\"" |
@@ -81,8 +81,8 @@ features_without_library() { features | grep -vx nfct | paste -sd ,; }
 
 cost_line() { printf '| %-8s | %13s | %12s | %10s |\n' "$@"; }
 
-# The line of the features $1, chosen by "$2…". Crates that are linked end up in the program; more are
-# built, since some make code for others.
+# The line of the features $1, selected by "$2…". Linked crates end up in the program; more are built, because
+# some generate code for others.
 cost_of() {
     local name=$1 began duration
     shift
@@ -93,7 +93,7 @@ cost_of() {
     cost_line "$name" "$(crates normal,no-proc-macro "$@")" "$(crates normal,build "$@")" "$duration s"
 }
 
-# How many crates there are over the edges $1 of the tree, this one not counted.
+# The number of crates over the edges $1 of the tree, without this one.
 crates() {
     local edges=$1
     shift

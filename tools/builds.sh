@@ -1,4 +1,4 @@
-# Builds as users and packagers do. Read by ./dev.
+# Builds in the way of users and packagers. Read by ./dev.
 # shellcheck shell=bash
 
 # Each below target/builds, with a target directory of its own.
@@ -17,13 +17,13 @@ cmd_builds() {
 # With the programs that README.md names in PATH, and no environment: no formatter, no personal setting.
 build_bare() {
     say "build with only cargo, rustc, a linker, pkg-config and libclang"
-    # What finds the library and libclang is an input.
+    # The variables that locate the library and libclang are inputs.
     in_bare_path "pkg-config LIBCLANG_PATH PKG_CONFIG_PATH PKG_CONFIG_LIBDIR" bare \
         build --locked --offline --workspace --all-features
 }
 
-# Where nothing of the C library can be found: no pkg-config, no header, no libclang. All tests run, with the
-# programs that they need.
+# Without any part of the C library: no pkg-config, no header, no libclang. All tests run, with the programs
+# that they need.
 test_without_library() {
     local features
     features=$(features_without_library)
@@ -40,7 +40,7 @@ test_without_library() {
 }
 
 # Runs cargo's "$3…" in target directory $2 with cargo, rustc and a linker in PATH, with the programs that $1
-# names in small letters, and with the variables that it names in capitals.
+# names in lower case, and with the variables that it names in upper case.
 in_bare_path() {
     local bin=$builds/bin rust tool kept=() variable names=$1 folder=$2
     shift 2
@@ -63,10 +63,10 @@ build_with_floors() {
     local copy=$builds/floors
     rm -rf "$copy"
     mkdir "$copy"
-    # In a copy, as the lock file is another one.
+    # In a copy, because the lock file differs.
     tar --exclude=./target --exclude=./.git --exclude=./Cargo.lock -cf - . | tar -xf - -C "$copy"
     (cd "$copy" && RUSTC_BOOTSTRAP=1 cargo -Zdirect-minimal-versions generate-lockfile)
-    # Of the packages that are published: the others are built with this lock file alone.
+    # Only the published packages: the others are always built with this lock file.
     (cd "$copy" && CARGO_TARGET_DIR=$builds/floors-target \
         cargo check --locked "${CRATES[@]/#/--package=}" --all-features --all-targets)
 }
@@ -88,13 +88,13 @@ tonic-build = "0.14"
 [dependencies]
 serde = { version = "1", features = ["derive"] }
 END
-    # Locked first, and only then joined by this crate, as in a project that has been there before.
+    # Locked first, and only then joined by this crate, as in an existing project.
     (cd "$project" && cargo generate-lockfile)
     echo "netfilter-conntrack = { path = \"$PWD\" }" >>"$project/Cargo.toml"
     (cd "$project" && CARGO_TARGET_DIR=$builds/beside-target cargo check)
 }
 
-# Its packages are no part of the workspace.
+# Its packages are not part of the workspace.
 build_live_table() {
     say "build and test examples/top"
     local arguments=(--locked --manifest-path examples/top/Cargo.toml --target-dir "$builds/top")

@@ -6,7 +6,7 @@
 # Folders of this machine that are visible in the chroot, read-only: "here:there".
 mounts=()
 
-# Makes sure that the chroot of Debian $1 is there, below the folder $2, and sets `chroot`.
+# Creates the chroot of Debian $1 below the folder $2 if it does not exist, and sets `chroot`.
 make_debian_chroot() {
     mkdir -p "$2"
     chroot=$(cd "$2" && pwd)/$1
@@ -17,16 +17,16 @@ make_debian_chroot() {
             "$1" "$chroot" "$DEBIAN_MIRROR"
         as_root touch "$chroot/complete"
     fi
-    # A chroot that is lost is made again, so nothing has to be on disk before the next package.
+    # A lost chroot is simply made again, so no package has to be on disk before the next one.
     echo force-unsafe-io | as_root tee "$chroot/etc/dpkg/dpkg.cfg.d/unsafe-io" >/dev/null
-    # What this machine's apt needs to reach a mirror, as a proxy.
+    # The settings with which the apt of this machine reaches a mirror, such as a proxy.
     ! command -v apt-config >/dev/null ||
         { apt-config dump | grep -E '^Acquire::(https?|Check-)' || true; } |
         as_root tee "$chroot/etc/apt/apt.conf.d/90host" >/dev/null
 }
 
-# Runs "$@" in the chroot, with `mounts` and a clean environment: proxies and settings of the tests are
-# passed on. Arguments that are VARIABLE=VALUE come first.
+# Runs "$@" in the chroot, with `mounts` and a clean environment, except for proxies and the settings of the
+# tests. Arguments of the form VARIABLE=VALUE come first.
 in_chroot() {
     local passed=() name
     for name in http_proxy https_proxy no_proxy CARGO_BUILD_JOBS CARGO_PROFILE_DEV_DEBUG ${!NFCT_@}; do
@@ -37,7 +37,7 @@ in_chroot() {
         set -e
         root=$1
         shift
-        # A mount point, as tests need that mount name spaces of their own.
+        # A mount point, because tests need one in mount namespaces of their own.
         mount --bind "$root" "$root"
         for directory in proc sys dev; do mount --rbind "/$directory" "$root/$directory"; done
         while [ "$1" != -- ]; do

@@ -1,17 +1,17 @@
 # Builds and tests with each supported release of the C library. Read by ./dev.
 # shellcheck shell=bash
 #
-# Debian has the releases as packages, which are unpacked below target/compat/releases and never
-# installed. A build is pointed at one of them by pkg-config. What it builds asks for its loader and
-# its libraries below target/compat/running, a link to a release: changing the link changes the
-# library under the same programs. So also the programs that tests start get the right one.
+# Debian has the releases as packages, which are unpacked below target/compat/releases and never installed.
+# pkg-config points a build at one of them. The programs built look for their loader and their libraries below
+# target/compat/running, a link to a release: changing the link changes the library for the same programs, and
+# for the programs that tests start.
 
 # Each release of the library, and the Debian release that has it.
 readonly RELEASES=(1.0.9:bookworm 1.1.0:trixie 1.1.1:sid)
 
 numbers() { printf '%s\n' "${RELEASES[@]%%:*}"; }
 
-# Sets `compat`, and makes sure that every release is below it.
+# Sets `compat`, and unpacks missing releases below it.
 get_releases() {
     local target=${CARGO_TARGET_DIR:-target} release
     mkdir -p "$target/compat/releases"
@@ -31,10 +31,10 @@ get_release() {
     fetch_debian "$work" libnetfilter-conntrack-dev libnetfilter-conntrack3 \
         libnfnetlink-dev libnfnetlink0 libmnl-dev libmnl0
     mv "$work/root" "$root"
-    # A library made for a newer C library than this machine's is run with that.
+    # A library made for a newer C library than this machine's is run with that C library.
     local lib
     lib=$(dirname "$(library_of "$root")")
-    # Read to its end: a loader that writes to nobody fails, and with it the pipe.
+    # The output is read to its end: the loader fails if it cannot write, and with it the pipe.
     if "$(host_loader)" --library-path "$lib" --list "$lib/libnetfilter_conntrack.so.3" 2>&1 |
         grep 'not found' >/dev/null; then
         fetch_debian "$work" libc6 libgcc-s1
@@ -54,8 +54,8 @@ host_loader() {
     die "no loader of glibc is here"
 }
 
-# Gives release $1 of Debian $2 in $3 the names that programs look for, and checks that it is what
-# it should be: Debian's moving releases move on.
+# Gives release $1 of Debian $2 in $3 the names that programs look for, and checks its version, because
+# Debian's moving releases change.
 describe_release() {
     local root=$3 version loader=
     ln -sfn "$(dirname "$(library_of "$root")")" "$root/lib"
@@ -70,24 +70,24 @@ describe_release() {
     touch "$root/complete"
 }
 
-# Runs "$2…" so that pkg-config finds release $1, and nothing else.
+# Runs "$2…" so that pkg-config finds only release $1.
 of_release() {
     local root=$compat/releases/$1
     shift
     PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH="" PKG_CONFIG_LIBDIR=$root/lib/pkgconfig "$@"
 }
 
-# cargo, building against release $1, for the loader and libraries of whatever is `running`.
+# Runs cargo, building against release $1, for the loader and libraries of `running`.
 cargo_for() {
     local release=$1 running=$compat/running
     shift
-    # DT_RPATH, unlike DT_RUNPATH, also holds for what the library itself needs. The library may need
-    # symbols that this machine's C library does not have: they are there when it is run.
+    # DT_RPATH, unlike DT_RUNPATH, also applies to the dependencies of the library itself. The library may
+    # need symbols that this machine's C library does not have: they exist when it is run.
     local flags
     flags=$(printf '\x1f-Clink-arg=-Wl,%s' --disable-new-dtags "-rpath,$running/lib:$running/libc" \
         "--dynamic-linker=$running/loader" --allow-shlib-undefined)
     [ -z "${codec:-}" ] || flags+=$'\x1f'--cfg$'\x1f'$CODEC_CFG
-    # With a target named, the flags do not hold for build scripts, which run on this machine as it is.
+    # With a target named, the flags do not apply to build scripts, which run on this machine as it is.
     CARGO_ENCODED_RUSTFLAGS=${flags:1} CARGO_ENCODED_RUSTDOCFLAGS=${flags:1} CARGO_BUILD_TARGET=$(host_target) \
         CARGO_TARGET_DIR=$compat/build${codec:-} of_release "$release" cargo "$@"
 }
@@ -103,8 +103,8 @@ cargo_with() {
 test_combination() {
     local tests=(test --workspace --all-features --no-fail-fast)
     if [ "$2" = 1.0.9 ] && [ "$1" != 1.0.9 ]; then
-        # The bindings' own test names every function, also the one that came with 1.1.0, so the
-        # loader must refuse it. Nothing else may ever need that function.
+        # The bindings' own test names every function, also the one that came with 1.1.0, so the loader must
+        # refuse it. No other program may ever need that function.
         { cargo_with "$1" "$2" test --package libnetfilter-conntrack-sys 2>&1 || true; } |
             grep --max-count=1 'undefined symbol: nfct_filter_dump_set_attr_u16' || return 1
         tests+=(--exclude libnetfilter-conntrack-sys)
@@ -113,8 +113,8 @@ test_combination() {
     cargo_with "$1" "$2" "${tests[@]}"
 }
 
-# Every combination of headers and library, or that of headers $1 and library $2. After --codec the C library is
-# the codec: see tools/parity.sh.
+# All combinations of headers and library, or that of headers $1 and library $2. After --codec the C library
+# is the codec: see tools/parity.sh.
 cmd_compat() {
     local codec=
     [ "${1:-}" != --codec ] || { codec=-codec; shift; }

@@ -4,8 +4,8 @@
 readonly DEBIAN_KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
 readonly DEBIAN_MIRROR=${NFCT_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
-# Sets `apt_options`: apt with the lists of Debian $1 alone, which it keeps below $2. Nothing of this
-# machine's packages or settings takes part, but for the proxy.
+# Sets `apt_options`: apt with only the lists of Debian $1, kept below $2. Packages and settings of this
+# machine are ignored, except for the proxy.
 use_debian() {
     local list=$2/sources.list arch
     arch=$(dpkg --print-architecture)
@@ -31,7 +31,7 @@ fetch_debian() {
     done
 }
 
-# Whether this machine can unpack packages for the purpose $1; says what is missing where not.
+# Returns whether this machine can unpack packages for the purpose $1; otherwise reports the missing programs.
 can_debian() {
     local missing=
     command -v apt-get >/dev/null && command -v dpkg >/dev/null || missing="apt-get and dpkg"

@@ -1,16 +1,16 @@
-# The fuzzer, and all tests with sanitizers. Read by ./dev.
+# The fuzzer. Read by ./dev.
 # shellcheck shell=bash
 
 # Targets, in the order of `src/fuzz/mod.rs`.
 readonly FUZZ_TARGETS=(messages decoder requests json selectors text objects)
 
-# How long all of them run together where nothing is asked for, in seconds.
+# The default time for all targets together, in seconds.
 readonly FUZZ_ALL=60
 
 # The release of the fuzzer's command.
 readonly CARGO_FUZZ=0.13.2
 
-# The setting of such a build, in which the crate has what the targets run.
+# The setting of such a build, in which the crate contains the code of the targets.
 readonly FUZZ_CFG=nfct_fuzz
 
 # ./dev fuzz [TARGET] [SECONDS]
@@ -51,43 +51,43 @@ get_cargo_fuzz() {
         die "cargo-fuzz cannot be had: see above"
 }
 
-# Lints the targets, and what the crate has for them alone.
+# Lints the targets, and the parts of the crate that exist only for them.
 lint_fuzz() {
     say "lints of the fuzzer's targets"
     RUSTFLAGS="${RUSTFLAGS:-} --cfg $FUZZ_CFG" cargo clippy --manifest-path fuzz/Cargo.toml --locked \
         --target-dir "$target/fuzz-lints" -- -D warnings
 }
 
-# Builds all targets, with AddressSanitizer and assertions. Sets `fuzz` to the folder of everything.
+# Builds all targets, with AddressSanitizer and assertions. Sets `fuzz` to the folder of their files.
 build_fuzz() {
     fuzz=$target/fuzz
     mkdir -p "$fuzz"
     fuzz=$(cd "$fuzz" && pwd)
-    # What cargo-fuzz needs of the compiler is not stable. Its own choice of one unit makes a crate of this size
-    # slow to build. Inputs are what generators draw, which compare nothing: traces of comparisons cost and find
-    # little.
+    # cargo-fuzz needs unstable options of the compiler. Its own choice of one codegen unit makes a crate of
+    # this size slow to build. Inputs are random numbers for generators, which compare nothing: tracing
+    # comparisons is expensive and finds little.
     RUSTC_BOOTSTRAP=1 RUSTFLAGS="${RUSTFLAGS:-} --cfg $FUZZ_CFG -Ccodegen-units=16" CARGO_TARGET_DIR='' \
         with_sanitized cargo fuzz build --fuzz-dir fuzz --release --debug-assertions --no-trace-compares \
             --target-dir "$fuzz"
     programs=$fuzz/$(host_target)/release
 }
 
-# Fills the folder of each target's seeds. They are messages of this kernel, and never the same twice.
+# Fills the folder of each target's seeds. They are messages of this kernel, different each time.
 make_seeds() {
     [ -e "$fuzz/seeds/complete" ] && return
     rm -rf "$fuzz/seeds"
     find_privilege
-    # Without leaks: at its end the program takes none of what it has to the grave.
+    # Without a check for leaks: at its end the program frees nothing.
     "${runner[@]}" "$programs/seeds" "$fuzz/seeds"
     touch "$fuzz/seeds/complete"
 }
 
-# Runs the target $1 for $2 seconds, and adds a line to `table`. Fails where it found something.
+# Runs the target $1 for $2 seconds, and adds a line to `table`. Fails if it found a fault.
 run_target() {
     local corpus=$fuzz/corpus/$1 found=$fuzz/found/$1 log=$fuzz/$1.log began=$SECONDS status=0
     mkdir -p "$corpus" "$found"
-    # In UTC there is one text for a time. What takes 10 s or 1 GiB hangs or leaks. Short traces of allocations, as
-    # these cost more than the rest.
+    # In UTC each time has one text. An input that takes 10 s or 1 GiB counts as a hang or a leak. Traces of
+    # allocations are short, because they cost more than everything else.
     TZ=UTC ASAN_OPTIONS=malloc_context_size=6:detect_stack_use_after_return=0 "${runner[@]}" "$programs/$1" "$corpus" "$fuzz/seeds/$1" \
         -max_total_time="$2" -timeout=10 -rss_limit_mb=1024 -max_len=1024 -use_counters=0 -entropic=0 -reduce_inputs=0 -print_final_stats=1 \
         -artifact_prefix="$found/" >"$log" 2>&1 || status=$?
@@ -99,7 +99,7 @@ run_target() {
     [ $status = 0 ] || { explain_found "$1" "$log"; return 1; }
 }
 
-# How to repeat what the target $1 found, of which $2 is the log.
+# Explains how to repeat a fault that the target $1 found; $2 is the log.
 explain_found() {
     tail -n 60 "$2" >&2
     local input

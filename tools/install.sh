@@ -1,13 +1,13 @@
-# What is missing, and how to get it. Read by ./dev.
+# Missing programs and libraries, and how to get them. Read by ./dev.
 # shellcheck shell=bash
 
-# Programs for administrators are used by everybody here.
+# Every user runs programs for administrators here.
 PATH="$PATH:/usr/sbin:/sbin"
 
-# What installs packages here, if anything does.
+# The package manager, if there is one.
 manager=$(basename "$(command -v apt-get || command -v dnf || true)")
 
-# Makes sure that all of "$@" are here. Everything that is missing is named before any of it is installed.
+# Makes sure that all of "$@" are installed. Everything missing is named before any of it is installed.
 need() {
     local missing=() packages=() rustup=() tools=()
     find_missing "$@"
@@ -25,13 +25,13 @@ need() {
     [ ${#missing[@]} = 0 ] || refuse "$@"
 }
 
-# What every build needs, and "$@".
+# The requirements of every build, and "$@".
 need_to_build() {
     need cc pkg-config library libclang certificates rust "$@"
     get_crates
 }
 
-# Sets `missing` to those of "$@" that are.
+# Sets `missing` to the missing ones of "$@".
 find_missing() {
     local thing
     missing=()
@@ -53,32 +53,32 @@ have() {
     esac
 }
 
-# One of these files exists.
+# Returns whether one of these files exists.
 exists() {
     local file
     for file in "$@"; do [ -e "$file" ] && return 0; done
     return 1
 }
 
-# With the headers of the C library, which come in a package of their own.
+# With the headers of the C library, which are in a package of their own.
 have_compiler() { cc -E -x c -include stdlib.h /dev/null >/dev/null 2>&1; }
 
 have_library() { pkg-config --atleast-version=1.0.9 libnetfilter_conntrack 2>/dev/null; }
 
-# bindgen looks for libclang in these places, and libclang there for the C compiler's own headers.
+# bindgen looks for libclang in these places, and libclang looks there for the C compiler's own headers.
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
     exists /usr{,/local}/lib*/{,*/,*/*/}libclang{,-[0-9]*}.so* &&
         exists /usr{,/local}/lib*/{,llvm*/lib*/}clang/*/include/stddef.h
 }
 
-# Without them nothing can be downloaded by HTTPS.
+# Without them HTTPS downloads fail.
 have_certificates() {
     [ -n "${SSL_CERT_FILE:-}" ] || exists /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
         /etc/ssl/cert.pem /etc/ssl/ca-bundle.pem
 }
 
-# The missing things, for people.
+# The missing things, for messages.
 names() {
     local thing text=
     for thing in "${missing[@]}"; do
@@ -126,8 +126,8 @@ packages_with() {
     esac
 }
 
-# Sets `packages` to those with what is missing, `rustup` to what that has to install instead, and `tools` to what
-# cargo builds.
+# Sets `packages` to the packages with the missing things, `rustup` to the things that rustup has to install
+# instead, and `tools` to those that cargo builds.
 plan() {
     local thing found
     packages=() rustup=() tools=()
@@ -146,7 +146,7 @@ plan() {
     fi
 }
 
-# Of the distribution at hand; the name of the thing itself where packages are unknown.
+# The packages of this distribution; the name of the thing itself if packages are unknown.
 packages_of() {
     local both
     both=$(packages_with "$1")
@@ -171,7 +171,7 @@ may_install() {
     [[ $answer = [yY]* ]]
 }
 
-# Ends with a list of everything that is missing of "$@", and how to get it.
+# Ends with a list of everything missing of "$@", and how to get it.
 refuse() {
     # An administrator is asked once, and not again for the tests.
     [ "$command" != demo ] || can_install_packages || { find_missing "$@" nft ip conntrack; plan; }
@@ -198,20 +198,20 @@ advise_packages() {
 
 can_install_packages() { [ -n "$manager" ] && is_root_within_reach; }
 
-# All that is planned, and something is.
+# Everything planned can be installed, and something is planned.
 can_install() {
     [ ${#packages[@]} != 0 ] || [ ${#rustup[@]} != 0 ] || [ ${#tools[@]} != 0 ] || return 1
     [ ${#packages[@]} = 0 ] || can_install_packages
 }
 
-# A distribution's packages are known only with its lists of them, which containers come without.
+# The distribution's packages are known only from its package lists, which containers do not include.
 update_packages() {
     [ "$manager" = apt-get ] && is_root_within_reach || return 0
     say "reading the lists of packages: apt-get update"
     as_root apt-get update -q || say "not all lists of packages can be read: going on with those that can"
 }
 
-# Takes no package away: another that is installed may be needed by others.
+# Removes no package: other programs may need those installed.
 install_packages() {
     say "installing with $manager: ${packages[*]}"
     case $manager in
@@ -237,7 +237,7 @@ as_root() {
     fi
 }
 
-# A password is asked for only where someone can give it.
+# A password is requested only if someone can enter it.
 is_root_within_reach() {
     [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
 }

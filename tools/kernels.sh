@@ -4,11 +4,11 @@
 # Debian releases, each for its kernel: 5.10, 6.1, 6.12, and two of the newest.
 readonly KERNELS=(bullseye bookworm trixie trixie-backports sid)
 
-# What `--quick` runs, and where: the oldest kernel, and tests that are short and of many kinds.
+# The kernel and the tests of `--quick`: the oldest kernel, and short tests of many kinds.
 readonly QUICK_KERNEL=bullseye
 readonly QUICK_TESTS='^(handle::(delete|dump|flows)|nfct::(dump_filter|labels)|expect::by_hand)::'
 
-# For all tests on one kernel, and for one program of them.
+# The time limits for all tests on one kernel, and for one program of them.
 readonly KERNEL_SECONDS=7200 PROGRAM_SECONDS=1800
 
 cmd_kernels() {
@@ -42,7 +42,7 @@ cmd_kernels() {
     fi
 }
 
-# Runs the command line "$*" on each kernel; files that it names are there.
+# Runs the command line "$*" on each kernel; files that it names are copied there.
 run_there() {
     local suite word root status=0
     root=$(mktemp -d)
@@ -84,8 +84,8 @@ test_there() {
     return $failed
 }
 
-# Sets `programs`: the test programs with tests that `pattern` matches, built. Each is a path, with the tests
-# behind a colon where they are not all of the program's. The pattern is held against PROGRAM::MODULE::TEST.
+# Sets `programs`: the test programs with tests that `pattern` matches, built. Each is a path, followed by a
+# colon and the tests unless all of the program's match. The pattern is compared with PROGRAM::MODULE::TEST.
 find_tests() {
     # Some tests run the examples.
     cargo build --quiet --examples --all-features
@@ -96,7 +96,7 @@ find_tests() {
         name=${name%-*}
         mapfile -t tests < <("$file" --list --format terse | sed -n 's/: test$//p')
         for test in "${tests[@]}"; do
-            # What the packages are made of is the same on every kernel.
+            # The contents of packages are the same on every kernel.
             [[ $name::$test == project::@(packaging|missing)::* ]] || ! [[ $name::$test =~ $pattern ]] || chosen+=("$test")
         done
         [ ${#chosen[@]} -gt 0 ] || continue
@@ -106,7 +106,7 @@ find_tests() {
         grep -o '"executable":"[^"]*"' | cut -d '"' -f 4 | grep -v /examples/ | sort -u)
 }
 
-# Copies to $1 what test programs find beside themselves: the examples, and the files of this project.
+# Copies to $1 the files that test programs need: the examples, and the files of this project.
 put_surroundings() {
     local name files=()
     for name in examples/*.rs; do files+=("$target/debug/examples/$(basename "$name" .rs)"); done
@@ -115,7 +115,7 @@ put_surroundings() {
     tar -c Cargo.toml README.md ARCHITECTURE.md docs examples src sys tests tools wrapper.h | tar -x -C "$1$PWD"
 }
 
-# Shows of the machine's output one line for each program, what failed, and what was skipped.
+# Shows one line of the machine's output for each program, the failures, and the skipped tests.
 show_progress() {
     awk '
         /^machine: / { print; next }

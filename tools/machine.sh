@@ -1,24 +1,24 @@
-# A machine with another kernel: Debian's, in an emulator, over and done in memory. Read by ./dev.
+# A machine with another kernel: Debian's, in an emulator, entirely in memory. Read by ./dev.
 # shellcheck shell=bash
 #
-# Its disk is an archive in memory of four parts: programs that every machine has, the modules of one
-# kernel, the programs to run, and the command. Programs are there under the same path as here, with
-# the libraries that they are linked to. What is fetched and made stays below target/kernels.
+# Its disk is an archive in memory of four parts: programs that every machine has, the modules of one kernel,
+# the programs to run, and the command. Programs have the same path as here, and the libraries that they are
+# linked to. Downloaded and built files stay below target/kernels.
 
-# The newest kernel of a release, in the flavor with everything of the network in modules.
+# The newest kernel of a release, in the flavor with all network modules.
 readonly KERNEL_PACKAGE=linux-image-cloud-amd64
 
-# Sets `kernels`, where all this is kept.
+# Sets `kernels`, the folder of all these files.
 find_kernels() {
     mkdir -p "$target/kernels"
     kernels=$(cd "$target/kernels" && pwd)
 }
 
-# The release whose emulator is run, whatever this machine has: it is unpacked like a kernel, so that no package
-# has to go for it, and the same emulator runs everywhere.
+# The release of the emulator, independent of this machine's: it is unpacked like a kernel, so that no
+# installed package has to be removed for it, and the same emulator runs everywhere.
 readonly EMULATOR_SUITE=trixie
 
-# Makes sure that the emulator is below $kernels/emulator. Remove the folder to get a newer one.
+# Unpacks the emulator below $kernels/emulator if it is not there. Remove the folder to get a newer one.
 get_emulator() {
     local to=$kernels/emulator work=$kernels/.emulator packages
     [ ! -e "$to" ] || return 0
@@ -26,7 +26,7 @@ get_emulator() {
     rm -rf "$work"
     mkdir -p "$work"
     use_debian "$EMULATOR_SUITE" "$work"
-    # With all that they depend on, the C library too.
+    # With all their dependencies, including the C library.
     packages=$(apt-get "${apt_options[@]}" install --no-install-recommends --print-uris qemu-system-x86 |
         sed -nE "s/^'[^']*' ([^_]*)_.*/\1/p")
     # shellcheck disable=SC2086 # names
@@ -35,7 +35,7 @@ get_emulator() {
     rm -rf "$work"
 }
 
-# Runs the emulator for at most $1 seconds with the options "$2…", by the libraries that it comes with.
+# Runs the emulator for at most $1 seconds with the options "$2…" and with its own libraries.
 emulate() {
     local seconds=$1 root=$kernels/emulator/usr libraries
     shift
@@ -44,7 +44,7 @@ emulate() {
         "$root/bin/qemu-system-x86_64" -L "$root/share/qemu" -L "$root/share/seabios" "$@"
 }
 
-# Makes sure that the kernel of Debian $1 is below $kernels/$1: `image`, `modules.cpio`, `release` and
+# Unpacks the kernel of Debian $1 below $kernels/$1 if it is not there: `image`, `modules.cpio`, `release` and
 # `version`, that of the package. Remove the folder to get a newer one.
 get_kernel() {
     local to=$kernels/$1 work=$kernels/.$1 packages release
@@ -53,7 +53,7 @@ get_kernel() {
     rm -rf "$to" "$work"
     mkdir -p "$to" "$work"
     use_debian "$1" "$work"
-    # The package depends on that of one version, which newer releases have in parts.
+    # The package depends on that of one version, which is split into parts in newer releases.
     packages=$(apt-cache "${apt_options[@]}" depends --recurse --important "$KERNEL_PACKAGE" |
         grep -E '^linux-(image|binary|modules|base)-' | grep -vx "$KERNEL_PACKAGE")
     # shellcheck disable=SC2086 # names
@@ -68,8 +68,8 @@ get_kernel() {
     rm -rf "$work"
 }
 
-# Prints an archive of the modules in $2, of release $3, that the network needs: all of them are many.
-# They are stored as they are: unpacking them takes an emulator longer than reading them.
+# Prints an archive of the modules in $2, of release $3, that the network needs: all of them would be too
+# many. They are stored uncompressed: unpacking them takes an emulator longer than reading them.
 pack_modules() {
     local root=$1/modules to=$1/modules/lib/modules/$3
     mkdir -p "$to" "$root/usr/lib"
@@ -86,8 +86,7 @@ pack_modules() {
 # Prints an archive of the folder $1.
 pack() { (cd "$1" && find . | busybox cpio -o -H newc 2>/dev/null); }
 
-# Copies the files "$2…" to the same paths below $1; programs without their symbols, and with their
-# libraries.
+# Copies the files "$2…" to the same paths below $1; programs without their symbols, and with their libraries.
 put() {
     local root=$1 file library
     shift
@@ -104,8 +103,8 @@ put() {
     done
 }
 
-# Makes $kernels/base.cpio: busybox with all its names, the programs that tests and
-# examples run, and those that load modules.
+# Makes $kernels/base.cpio: busybox with all its names, the programs that tests and examples run, and those
+# that load modules.
 pack_base() {
     local root=$kernels/.base program here
     rm -rf "$root"
@@ -117,7 +116,7 @@ pack_base() {
     busybox --list | while read -r program; do
         [ -e "$root/bin/$program" ] || ln -s busybox "$root/bin/$program"
     done
-    # Not of busybox: a shell that runs the programs in the path, and what has more options.
+    # Not from busybox: a shell that runs the programs in the path, and programs that need more options.
     for program in dash ip nft conntrack unshare nsenter setpriv timeout mkfifo kmod; do
         here=$(readlink -f "$(command -v "$program")")
         rm -f "$root/bin/$program"
@@ -147,14 +146,14 @@ pack_command() {
 }
 
 # Boots the kernel of Debian $1, for at most $2 seconds, and runs the command line "$4…" there, with the
-# programs of the archive $3. Prints what the machine prints, and ends as the command ends: with 125
-# where the machine did not come up or did not end in time. NFCT_KERNEL_OPTIONS are further words for the
-# kernel, like init_on_alloc=0.
+# programs of the archive $3. Prints the machine's output, and returns the status of the command, or 125 if
+# the machine did not come up or did not end in time. NFCT_KERNEL_OPTIONS are further options for the kernel,
+# such as init_on_alloc=0.
 boot() {
     local suite=$1 seconds=$2 programs=$3 disk=$kernels/.disk.$1 log=$kernels/$1.console status
     shift 3
     { cat "$kernels/base.cpio" "$kernels/$suite/modules.cpio" "$programs" && pack_command "$*"; } >"$disk"
-    # Not KVM, but where asked for: where it is emulated itself, a machine can stop in the middle without ending.
+    # KVM only on request: on an emulated host, a machine can stop in the middle without ending.
     emulate "$seconds" -accel "${NFCT_ACCELERATOR:-tcg,thread=multi}" -cpu max -smp 2 -m 3072 -display none -monitor none \
         -nic none -no-reboot -serial stdio -kernel "$kernels/$suite/image" -initrd "$disk" \
         -append "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off ${NFCT_KERNEL_OPTIONS:-}" \

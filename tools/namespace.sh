@@ -1,15 +1,15 @@
 # The right to make network namespaces. Read by ./dev.
 # shellcheck shell=bash
 
-# The command that gives the next one the right, after `find_privilege`; empty if it has got it.
+# The prefix that gives a command the right, after `find_privilege`; empty if it is not needed.
 runner=()
 
-# Whether there is a way, which is then in `runner`.
+# Returns whether there is a way, and sets `runner` to it.
 can_make_namespaces() {
     runner=()
     if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then runner=()
     elif unshare -rn true 2>/dev/null; then runner=(unshare -rn)
-    # Where user namespaces are forbidden.
+    # If user namespaces are forbidden.
     elif [ "$(id -u)" != 0 ] && is_root_within_reach; then runner=(sudo -E)
     else return 1
     fi
@@ -19,7 +19,7 @@ find_privilege() {
     can_make_namespaces || say "tests of the kernel will be skipped. $(namespace_advice)"
 }
 
-# How to get the right, by what forbids it.
+# How to get the right, by the setting that forbids it.
 namespace_advice() {
     local way="outside of a chroot, or in a container that is privileged (CAP_SYS_ADMIN), it works"
     if [ "$(id -u)" = 0 ]; then :
@@ -36,7 +36,7 @@ has_setting() { [ "$(cat "/proc/sys/$1" 2>/dev/null)" = "$2" ]; }
 
 setting_advice() { printf 'as root it works, or for everybody after "sysctl -w %s"' "$1"; }
 
-# Has cargo run the programs it builds by "$*", where that is not nothing.
+# Makes cargo run the programs it builds by "$*", if that is not empty.
 use_runner() {
     [ $# = 0 ] || export "CARGO_TARGET_$(host_target | tr 'a-z-' 'A-Z_')_RUNNER=$*"
 }

@@ -1,11 +1,11 @@
 # Packages of distributions, made with their own tools. Read by ./dev.
 # shellcheck shell=bash
 
-# The crates that are published, each after those that it needs.
+# The published crates, each after its dependencies.
 readonly CRATES=(libnetfilter-conntrack-sys netfilter-conntrack)
 
-# Makes the tarballs of the crates, as crates.io gets them, in $target/package. A warning is an error.
-# A work tree with changes is packaged too: what counts is that the packages build.
+# Makes the tarballs of the crates, as uploaded to crates.io, in $target/package. A warning is an error. A
+# work tree with changes is packaged too: the packages only have to build.
 package_crates() {
     local log=$target/package.log
     mkdir -p "$target"
@@ -13,8 +13,8 @@ package_crates() {
     ! grep '^warning' "$log" || die "cargo package warns: see above"
 }
 
-# The tarballs depend on nothing but the files: made again, in another folder, at another time and with other
-# rights, they have the same bytes.
+# The tarballs depend only on the files: made again, in another folder, at another time and with other file
+# modes, they have the same bytes.
 check_reproducible() {
     local mask crate folder
     for mask in 022 077; do
@@ -35,7 +35,7 @@ check_reproducible() {
 # The version of all crates.
 crate_version() { sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1; }
 
-# Makes the tarballs and sets `crates` to a folder that has them alone.
+# Makes the tarballs and sets `crates` to a folder with only them.
 collect_crates() {
     package_crates --no-verify
     crates=$target/crates
@@ -53,8 +53,8 @@ offline() {
     in_chroot "DEB_BUILD_OPTIONS=${DEB_BUILD_OPTIONS:-}" unshare --net /steps/debian "$@"
 }
 
-# Packages for Debian $1, trixie where there is none, made and tested there. Only the tests of the features
-# "$2…" run where they are named (`@` is all of them). DEB_BUILD_OPTIONS=nocheck leaves out those of the builds.
+# Packages for Debian $1 (default: trixie), made and tested there. With features "$2…", only their tests run
+# (`@` stands for all of them). DEB_BUILD_OPTIONS=nocheck skips the tests of the builds.
 cmd_debian() {
     local suite=trixie crate user failed=0 crates
     case ${1:-} in

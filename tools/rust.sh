@@ -1,13 +1,13 @@
-# Which Rust is used, where it comes from, and the crates. Read by ./dev.
+# The Rust that is used, its source, and the crates. Read by ./dev.
 # shellcheck shell=bash
 
-# Where rustup puts Rust.
+# The folder of rustup's programs.
 CARGO_BIN=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
 PATH="$PATH:$CARGO_BIN"
 
 readonly RUSTUP_SITE=https://sh.rustup.rs
 
-# The oldest Rust that builds this: the only place it is said is Cargo.toml.
+# The oldest Rust that builds this: Cargo.toml is the only place with that version.
 rust_floor() { sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1; }
 
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
@@ -18,7 +18,7 @@ have_rust() { command -v cargo >/dev/null && at_least "$(rust_floor)" "$(rust_ve
 
 host_target() { rustc -vV | sed -n 's/^host: //p'; }
 
-# Uses one that is new enough where the first in PATH is not: rustup's, or one that Ubuntu has beside it.
+# If the first Rust in PATH is too old, uses a newer one: rustup's, or a second one of Ubuntu.
 find_rust() {
     have_rust && return
     local folder
@@ -30,8 +30,8 @@ find_rust() {
     command -v rustup >/dev/null && RUSTUP_TOOLCHAIN=stable have_rust && export RUSTUP_TOOLCHAIN=stable
 }
 
-# The distribution's packages with Rust, or a part of it, where they are new enough. Nothing where
-# rustup is used already.
+# The distribution's packages with Rust, or a part of it, if they are new enough. Nothing if rustup is already
+# in use.
 packaged_rust() {
     local floor candidates=() versions packages
     ! command -v rustup >/dev/null || return 0
@@ -39,7 +39,7 @@ packaged_rust() {
     case $manager:$1 in
         apt-get:rust)
             candidates=("rustc cargo" "rustc-$floor cargo-$floor")
-            # Debian 12 has a newer one for browsers, which takes the place of the other.
+            # Debian 12 has a newer one for browsers, which replaces the other.
             [ -e /usr/bin/rustc ] || candidates+=("rustc-web cargo-web")
             ;;
         apt-get:fmt) candidates=(rustfmt "rustfmt-$floor" rustfmt-web) ;;
@@ -57,8 +57,8 @@ packaged_rust() {
     [ -n "$versions" ] || [ "$1" != rust ] || usual_rust
 }
 
-# The packages with Rust, as far as the name of the distribution tells: where apt has no lists of packages,
-# an administrator is asked for everything at once all the same.
+# The packages with Rust, guessed from the name of the distribution: without apt's package lists, an
+# administrator is still asked for everything at once.
 usual_rust() {
     # shellcheck source=/dev/null
     case $manager:$(. /etc/os-release && echo "$ID ${VERSION_ID:-}") in
@@ -69,7 +69,7 @@ usual_rust() {
     esac
 }
 
-# A line "name version" for each of these packages that the distribution has.
+# Prints a line "name version" for each of these packages that the distribution has.
 packaged_versions() {
     case $manager in
         apt-get) apt-cache policy "$@" | sed -n '/^[^ ]*:$/ { s/:$//; h }; /^ *Candidate: [0-9]/ { s/.*: //; H; x; s/\n/ /p }' ;;
@@ -77,7 +77,7 @@ packaged_versions() {
     esac 2>/dev/null
 }
 
-# Has rustup install `rust`, `fmt` or `clippy`, for this user.
+# Installs `rust`, `fmt` or `clippy` with rustup, for this user.
 install_with_rustup() {
     local thing
     for thing in "$@"; do
@@ -118,7 +118,7 @@ https://forge.rust-lang.org/infra/other-installation-methods.html and put its ca
 END
 }
 
-# Downloads what Cargo.lock names, where it is not here yet: without it nothing can be built.
+# Downloads the crates in Cargo.lock if they are not here yet: without them nothing can be built.
 get_crates() {
     cargo fetch --target "$(host_target)" || die "the crates that Cargo.lock names cannot be downloaded: see above.
 Behind a proxy, set https_proxy. Without a network, run \`cargo fetch\` in a checkout on a machine that has one,

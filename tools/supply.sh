@@ -1,10 +1,10 @@
-# What this is built of, and what others build on: dependencies and the public API. Read by ./dev.
+# Dependencies of this project, and its public API. Read by ./dev.
 # shellcheck shell=bash
 
-# Tools that cargo builds, in these releases: another may judge differently.
+# Tools that cargo builds, in these releases: others may give other results.
 readonly CARGO_TOOLS=(cargo-deny@0.20.2 cargo-public-api@0.52.0 cargo-semver-checks@0.51.0)
 
-# Where the public API of each package is kept.
+# The folder with the public API of each package.
 readonly API=docs/api
 
 cmd_supply() {
@@ -21,20 +21,20 @@ tool_release() {
     for tool in "${CARGO_TOOLS[@]}"; do [ "${tool%@*}" != "$1" ] || echo "${tool#*@}"; done
 }
 
-# Whether the tool $1 is here, in that release.
+# Returns whether the tool $1 is installed, in that release.
 have_cargo_tool() { [ "$(cargo "${1#cargo-}" --version 2>/dev/null | sed 's/.* //')" = "$(tool_release "$1")" ]; }
 
 install_cargo_tools() {
     local tool
     for tool in "$@"; do
         say "building $tool $(tool_release "$tool") with cargo, in $CARGO_BIN: this takes minutes"
-        # Not optimized, which takes a third of the time: none of them has much to do.
+        # Not optimized, which takes a third of the time: none of the tools has much to do.
         env -u CARGO_TARGET_DIR cargo install --locked --force --debug "$tool@$(tool_release "$tool")" ||
             die "$tool cannot be built: see above. It may need a newer Rust than $(rust_version)."
     done
 }
 
-# Their database is a git repository, which not every machine can reach.
+# The database of advisories is a git repository, which some machines cannot reach.
 check_advisories() {
     say "advisories"
     if cargo deny fetch db; then cargo deny check --disable-fetch advisories
@@ -42,7 +42,7 @@ check_advisories() {
     fi
 }
 
-# Whether a release would need another version number than it has, by the newest that is released.
+# Checks whether a release would need another version number, compared with the newest release.
 check_semver() {
     local package answer
     for package in $(packages); do
@@ -59,10 +59,10 @@ check_semver() {
     done
 }
 
-# The packages that are released.
+# The released packages.
 packages() { sed -n 's/^name = "\(.*\)"/\1/p' sys/Cargo.toml Cargo.toml | grep -x '.*netfilter-conntrack.*'; }
 
-# Compares the public API with the one that is kept, or keeps it: --write.
+# Compares the public API with the stored one, or stores it: --write.
 cmd_api() {
     case ${1:-} in
         '') need_to_build; check_api ;;
@@ -81,11 +81,11 @@ write_api() {
     done
 }
 
-# What the list depends on besides the code.
+# The versions that the list depends on besides the code.
 api_head() { echo "# Rust $(rust_version), $(host_target), cargo-public-api $(tool_release cargo-public-api)"; }
 
-# Without what every type has by itself. The bindings are those that docs.rs shows, whatever library is here. Left to
-# itself, the tool documents with the nightly Rust of the day.
+# Without the parts that every type has. The bindings are those of docs.rs, independent of the installed
+# library. By default, the tool documents with the nightly Rust of the day.
 list_api() {
     DOCS_RS=1 PKG_CONFIG=/nonexistent RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target/api \
         cargo rustdoc --quiet --package "$1" --lib --all-features -- \
@@ -94,7 +94,7 @@ list_api() {
         --omit blanket-impls,auto-trait-impls --color never
 }
 
-# The form of the list differs from one Rust to another, so it is made with the one that is named in its head.
+# The form of the list differs between versions of Rust, so it is made with the one named in its head.
 check_api() {
     local package kept
     kept=$(head -qn 1 "$API"/*.txt | sort -u)
@@ -114,7 +114,7 @@ api_differs() {
 anew; commit that with the change, and name it in CHANGELOG.md."
 }
 
-# Uses the Rust of such a head, where rustup has it besides. For this shell: it must be the last step.
+# Uses the Rust of such a head, if rustup also has it. It applies to this shell, so it must be the last step.
 use_rust_of() {
     [ "$(api_head)" != "$1" ] || return 0
     local version

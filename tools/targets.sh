@@ -1,18 +1,17 @@
 # Tests for other targets and with the oldest supported Rust, in a chroot of Debian. Read by ./dev.
 # shellcheck shell=bash
 #
-# Debian trixie has Rust 1.85 as a package of its own, with its standard library for every
-# architecture, cross compilers, and qemu-user. So one chroot does it all, below target/targets. Only
-# apt uses the network there: this machine's cargo vendors what Cargo.lock names, and the chroot's
-# cargo builds from that.
+# Debian trixie has Rust 1.85 as a package of its own, with its standard library for every architecture, cross
+# compilers, and qemu-user. So one chroot is enough for all, below target/targets. Only apt uses the network
+# there: this machine's cargo vendors the crates in Cargo.lock, and the chroot's cargo builds from those.
 
 readonly SUITE=trixie
 
-# What `./dev targets` runs without arguments.
+# The default targets of `./dev targets`.
 readonly ALL_TARGETS=(rust i386 s390x armhf arm64 musl)
 
-# Foreign architectures: Debian's name, Rust's target, the GNU triplet of compiler and directories,
-# and, where this machine cannot run the programs itself, the emulator.
+# Foreign architectures: Debian's name, Rust's target, the GNU triplet of compiler and directories, and, if
+# this machine cannot run the programs itself, the emulator.
 readonly FOREIGN=(
     "i386 i686-unknown-linux-gnu i386-linux-gnu native"
     "s390x s390x-unknown-linux-gnu s390x-linux-gnu qemu-s390x"
@@ -20,11 +19,11 @@ readonly FOREIGN=(
     "arm64 aarch64-unknown-linux-gnu aarch64-linux-gnu qemu-aarch64"
 )
 
-# The library and what it needs: with headers, and to run.
+# The library and its dependencies: with headers, and to run.
 readonly LIBRARY_PACKAGES=(libnetfilter-conntrack-dev libnfnetlink-dev libmnl-dev
     libnetfilter-conntrack3 libnfnetlink0 libmnl0)
 
-# Sets `chroot` and `vendor`, and makes sure that both are there.
+# Sets `chroot` and `vendor`, and creates both if they do not exist.
 make_chroot() {
     mkdir -p "$target/targets/vendor"
     vendor=$(cd "$target/targets/vendor" && pwd)
@@ -43,15 +42,15 @@ replace-with = "vendored"
 directory = "/vendor"' | in_chroot sh -c 'mkdir -p /root/.cargo && cat >/root/.cargo/config.toml'
 }
 
-# The chroot's cargo builds from sources that this machine's cargo has fetched. "$@" are further
-# manifests whose packages are needed.
+# The chroot's cargo builds from sources that this machine's cargo has fetched. "$@" are further manifests
+# whose packages are needed.
 vendor_packages() {
     say "vendoring the packages of Cargo.lock in $vendor"
-    # The standard library's manifests use what is stable for nobody else.
+    # The standard library's manifests use features that are unstable for all other crates.
     RUSTC_BOOTSTRAP=1 cargo vendor --quiet --locked --versioned-dirs "${@/#/--sync=}" "$vendor" >/dev/null
 }
 
-# The chroot's cargo, on the sources as they are here: warnings are errors.
+# Runs the chroot's cargo on the sources as they are here: warnings are errors.
 cargo_in_chroot() {
     local variables=()
     while [[ $1 == *=* ]]; do
@@ -73,7 +72,7 @@ describe_target() {
     die "no such target: $1 (there are: ${ALL_TARGETS[*]})"
 }
 
-# cargo for the architecture $1, with what a cross build needs.
+# Runs cargo for the architecture $1, with the settings of a cross build.
 cargo_for_target() {
     local rust_target triplet emulator variable runner=
     describe_target "$1"
@@ -85,8 +84,8 @@ cargo_for_target() {
     if [ "$emulator" = native ]; then
         settings+=("${variable}_LINKER=i686-linux-gnu-gcc")
     else
-        # The C library is the cross compiler's; what was unpacked is where it would be installed.
-        # Without root, so that tests see that they cannot reach a kernel and are skipped.
+        # The C library is the cross compiler's; unpacked packages are in the places where they would be
+        # installed. Without root, so that tests notice that they cannot reach a kernel and are skipped.
         runner="setpriv --reuid=65534 --regid=65534 --clear-groups $emulator -L /usr/$triplet -E LD_LIBRARY_PATH=/usr/lib/$triplet"
         settings+=("${variable}_LINKER=$triplet-gcc" "${variable}_RUNNER=$runner"
             "BINDGEN_EXTRA_CLANG_ARGS_${rust_target//-/_}=-isystem /usr/$triplet/include")
@@ -104,8 +103,8 @@ target_i386() {
     cargo_for_target i386 test --workspace --all-features --locked --no-fail-fast --lib --bins --tests --examples
 }
 
-# Unit tests of the architecture $1 in an emulator. It does not pass netlink for netfilter on, so tests
-# of the kernel are skipped.
+# Unit tests of the architecture $1 in an emulator. It does not pass on netlink for netfilter, so tests of the
+# kernel are skipped.
 target_emulated() {
     local rust_target triplet emulator
     describe_target "$1"
@@ -115,8 +114,8 @@ target_emulated() {
         --no-fail-fast --lib
 }
 
-# Unpacks packages of the architecture $1 over the chroot. Installed, apt would ask for the same
-# version of each package on every architecture, which a mirror does not always have.
+# Unpacks packages of the architecture $1 over the chroot. Installing them would need the same version of each
+# package on every architecture, which a mirror does not always have.
 unpack_foreign() {
     local packages=(libstd-rust-dev "libstd-rust-$(in_chroot rustc --version | cut -d' ' -f2 | cut -d. -f1,2)"
         "${LIBRARY_PACKAGES[@]}")
@@ -135,14 +134,14 @@ target_musl() {
     machine=$(uname -m) rust_target=$(uname -m)-unknown-linux-musl
     install_in_chroot rust-src musl-dev || return
     vendor_packages "$chroot/usr/lib/rustlib/src/rust/library/Cargo.toml" || return
-    # musl's headers come before glibc's, and behind them are those of the kernel.
+    # musl's headers come before glibc's, and after them those of the kernel.
     cargo_in_chroot RUSTC_BOOTSTRAP=1 CARGO_BUILD_TARGET="$rust_target" PKG_CONFIG_ALLOW_CROSS=1 \
         "PKG_CONFIG_LIBDIR_${rust_target//-/_}=/usr/lib/$machine-linux-gnu/pkgconfig" \
         "BINDGEN_EXTRA_CLANG_ARGS_${rust_target//-/_}=-isystem /usr/include/$machine-linux-musl -idirafter /usr/include/$machine-linux-gnu" \
         check -Zbuild-std --workspace --all-features --locked --all-targets
 }
 
-# What the results depend on, in the form of docs/tested.md.
+# The versions that the results depend on, in the form of docs/tested.md.
 print_versions() {
     # shellcheck disable=SC2016 # dpkg's own variables
     { in_chroot dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' rustc libc6 'libclang1-*' \
@@ -157,7 +156,7 @@ cmd_targets() {
     for name in "$@"; do
         case " ${ALL_TARGETS[*]} " in *" $name "*) ;; *) die "no such target: $name (there are: ${ALL_TARGETS[*]})" ;; esac
     done
-    # Rust only to vendor packages: what is tested is built with the chroot's.
+    # Rust only to vendor packages: the tests are built with the chroot's.
     need unshare debootstrap debian-keys certificates rust
     make_chroot
     vendor_packages

@@ -12,14 +12,15 @@ use super::job::{self, Place};
 use super::post::Changes;
 use super::{Options, Result, table, world};
 
-/// How long the jobs work between two pauses.
+/// The time that the jobs work between two pauses.
 const ROUND: Duration = Duration::from_secs(4);
-/// How much more memory than at the beginning a process may have: allocators keep some, and tables of its own
-/// are not always of one size.
+/// The memory that a process may have above its first measurement: allocators keep some, and its own tables
+/// vary in size.
 const ALLOWANCE_KIB: u64 = 1024;
-/// How many pauses memory and descriptors are compared at, at least: on a slow machine the run is longer.
+/// The least number of pauses at which memory and descriptors are compared; a slow machine needs a longer
+/// run.
 const COMPARED: u64 = 3;
-/// How often a line is printed where it cannot be written over.
+/// The interval between progress lines if they cannot be overwritten.
 const LOG: Duration = Duration::from_secs(30);
 
 pub(crate) fn soak(options: &Options) -> Result<()> {
@@ -36,9 +37,9 @@ pub(crate) fn soak(options: &Options) -> Result<()> {
     result
 }
 
-/// The table that the jobs share, with the flows that never change.
+/// Fills the common table with the flows that never change.
 fn prepare() -> Result<()> {
-    // Every flow sends events, whoever listens when it begins.
+    // With 1, every flow sends events, even if nobody listened when it was created.
     fs::write("/proc/sys/net/netfilter/nf_conntrack_events", "1")?;
     let mut handle = Handle::open()?;
     let flows = (0..world::BASE_FLOWS).map(|number| world::flow(world::BASE, number));
@@ -49,7 +50,7 @@ fn prepare() -> Result<()> {
 struct Run<'o> {
     options: &'o Options,
     workers: Vec<Worker>,
-    /// Whether each of them works on the common table.
+    /// For each worker, whether it works on the common table.
     common: Vec<bool>,
     hostile: Worker,
     began: Instant,
@@ -99,8 +100,8 @@ impl<'o> Run<'o> {
         self.hostile.finish()
     }
 
-    /// Stops everything, has all jobs checked, and looks at memory and descriptors. The hostile one stops last:
-    /// while it floods the smallest buffers no mirror gets in step.
+    /// Stops everything, has all jobs checked, and compares memory and descriptors. The hostile process stops
+    /// last: while it floods the smallest buffers, no mirror gets in step.
     fn pause(&mut self) -> Result<()> {
         for worker in &mut self.workers {
             worker.say("pause")?;
@@ -150,7 +151,7 @@ impl<'o> Run<'o> {
     }
 }
 
-/// Remembers what a process uses, and holds it to that of the beginning.
+/// Records a process's usage, and compares it with the first one.
 fn compare(worker: &mut Worker, warm: bool) -> Result<()> {
     let usage = worker.usage()?;
     let begin = match worker.begin {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::post::{Changes, Tally};
 use super::{Result, job};
 
-/// How long a job may take for anything, on a machine that has other work: after it, it hangs.
+/// The time limit for any answer of a job, on a machine with other work; a job that exceeds it hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A job in a process of its own.
@@ -21,12 +21,12 @@ pub(crate) struct Worker {
     input: ChildStdin,
     output: Receiver<String>,
     pub(crate) tally: Tally,
-    /// As the run began, and at the last pause.
+    /// At the first comparison, and at the last pause.
     pub(crate) begin: Option<Usage>,
     pub(crate) end: Option<Usage>,
 }
 
-/// What a process uses.
+/// The memory and descriptors of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) resident_kib: u64,
@@ -39,7 +39,7 @@ impl Worker {
         let mut child = Command::new(env::current_exe()?)
             .args([job::FLAG, name])
             .args(words)
-            // Of several arenas one grows while another has room, which would look like a leak.
+            // With several arenas, one grows while another has free memory, which would look like a leak.
             .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -64,12 +64,12 @@ impl Worker {
     }
 
     pub(crate) fn say(&mut self, words: &str) -> Result<()> {
-        // If it is gone, its last words have the reason.
+        // If the process is gone, its last line has the reason.
         let _ = writeln!(self.input, "{words}");
         Ok(())
     }
 
-    /// Waits for an answer, and returns what follows the expected word.
+    /// Waits for an answer, and returns the rest of the line after the expected word.
     fn hear(&mut self, expected: &str) -> Result<String> {
         let line = self.output.recv_timeout(PATIENCE);
         let line = line.map_err(|_| format!("{}: gone or silent, {expected} expected", self.name))?;
@@ -84,7 +84,7 @@ impl Worker {
         self.hear("ready").map(drop)
     }
 
-    /// Waits until it is quiet, and takes its tally.
+    /// Waits until the job is idle, and stores its tally.
     pub(crate) fn wait_until_paused(&mut self) -> Result<Changes> {
         self.tally = self.hear("paused")?.parse()?;
         Ok(self.tally.changes)
@@ -95,7 +95,7 @@ impl Worker {
         Ok(())
     }
 
-    /// What its process uses now.
+    /// Returns the current usage of the process.
     pub(crate) fn usage(&self) -> Result<Usage> {
         let place = format!("/proc/{}", self.id());
         let status = fs::read_to_string(format!("{place}/status"))?;
@@ -106,7 +106,7 @@ impl Worker {
         })
     }
 
-    /// Waits until it has ended of itself, which it must do without an error.
+    /// Waits until the process has ended by itself, which must happen without an error.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.say("end")?;
         match self.child.wait()? {

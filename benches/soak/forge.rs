@@ -1,4 +1,4 @@
-//! Messages as the kernel sends them, and others, by somebody who is not the kernel.
+//! Messages in the kernel's format, and malformed ones, sent by another process.
 
 use std::os::fd::AsFd;
 
@@ -7,20 +7,20 @@ use super::{Result, raw};
 use netfilter_conntrack::message::{Message, Request};
 
 const HEADER: usize = 16;
-/// `CTA_MARK`, and where attributes begin.
+/// `CTA_MARK`, and the offset of the first attribute.
 const MARK: u16 = 8;
 const ATTRIBUTES: usize = HEADER + 4;
-/// Types and flags of messages about entries: new, changed, gone, and of a listing.
+/// Types and flags of messages about entries: new, changed, deleted, and from a dump.
 const KINDS: [(u16, u16); 4] = [(0x100, 0x600), (0x100, 0), (0x102, 0), (0x100, libc::NLM_F_MULTI as u16)];
 
-/// True messages of the kernel, to make others of.
+/// Real messages of the kernel, from which others are made.
 pub(crate) struct Forge {
     entries: Vec<Vec<u8>>,
     chance: Chance,
 }
 
 impl Forge {
-    /// Asks the kernel for the flows that never change.
+    /// Requests the flows that never change from the kernel.
     pub(crate) fn new(seed: u64) -> Result<Self> {
         let socket = raw::open();
         let mut entries = Vec::new();
@@ -31,7 +31,7 @@ impl Forge {
             let len = u32::from_ne_bytes(*answer.first_chunk().ok_or("an empty answer")?) as usize;
             answer.truncate(len);
             entries.push(answer);
-            // Its acknowledgement.
+            // The ACK of the request.
             let _ = raw::receive(socket.as_fd());
         }
         Ok(Self { entries, chance: Chance::new(seed) })
@@ -41,7 +41,7 @@ impl Forge {
         &mut self.chance
     }
 
-    /// A message to the socket with this address. It may be anything.
+    /// Returns a message to the socket with this address. It may be of any kind.
     pub(crate) fn for_socket(&mut self, port: u32) -> Vec<u8> {
         match self.chance.below(8) {
             0 => self.event(port),
@@ -58,13 +58,13 @@ impl Forge {
         }
     }
 
-    /// A message to a group, which the kernel gets too: nothing in it may be a request, or the kernel would
-    /// carry it out, and nothing would be forged about the result.
+    /// Returns a message to a group. The kernel receives it too, so it must not contain a request: the kernel
+    /// would carry it out, and its effect would be real.
     pub(crate) fn for_group(&mut self) -> Vec<u8> {
         match self.chance.below(5) {
             0 => self.event(0),
             1 => self.altered(0),
-            // The kernel does not look into a message that claims to be longer than it is.
+            // The kernel ignores a message whose header claims more bytes than were sent.
             2 => {
                 let mut message = self.event(0);
                 message.truncate(message.len() - 1 - self.chance.below(40) as usize);
@@ -75,13 +75,13 @@ impl Forge {
         }
     }
 
-    /// A true message about an entry: what it reports has not happened.
+    /// A well-formed message about an entry, reporting an event that did not happen.
     fn event(&mut self, port: u32) -> Vec<u8> {
         let mut message = self.chance.one_of(&self.entries).clone();
         let (kind, flags) = *self.chance.one_of(&KINDS);
         message[4..6].copy_from_slice(&kind.to_ne_bytes());
         message[6..8].copy_from_slice(&flags.to_ne_bytes());
-        // Events are number 0; requests have numbers from wherever they began.
+        // Events have number 0; the first number of requests is arbitrary.
         let seq = if self.chance.below(2) == 0 { 0 } else { self.chance.below(u32::MAX) };
         message[8..12].copy_from_slice(&seq.to_ne_bytes());
         message[12..16].copy_from_slice(&port.to_ne_bytes());
@@ -102,7 +102,7 @@ impl Forge {
         message
     }
 
-    /// One that ends too early; its header may or may not say so.
+    /// A truncated message, with or without the matching length in its header.
     fn cut(&mut self, port: u32) -> Vec<u8> {
         let mut message = self.altered(port);
         message.truncate(self.chance.below(message.len() as u32) as usize);
@@ -118,7 +118,7 @@ impl Forge {
         (0..len).map(|_| self.chance.below(256) as u8).collect()
     }
 
-    /// Success or an error, of a request that may have been made.
+    /// An ACK or an error, for a request that may exist.
     fn verdict(&mut self, port: u32) -> Vec<u8> {
         let errno = *self.chance.one_of(&[0, libc::EPERM, libc::ENOENT, libc::EEXIST, libc::ENOMEM]);
         let body = [(-errno).to_ne_bytes().as_slice(), &[0; HEADER]].concat();

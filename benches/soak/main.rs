@@ -1,16 +1,19 @@
-//! Everything at once, for as long as is asked, with every count checked.
+//! Everything at once, for a given time, with every count checked.
 //!
 //! ```text
 //! ./dev soak [MINUTES] [--seed N]
 //! ```
 //!
-//! Jobs run side by side, each as a process of its own that gets a signal every 200 µs: writers, sweeps, dumps,
-//! events, mirrors and the C library's sessions on one table, in a network namespace in which another process
-//! with `CAP_NET_ADMIN` sends forged messages to their sockets; and jobs in namespaces of their own that count
-//! losses exactly, use up descriptors, or whose namespaces go away. Every few seconds all of them pause, and
-//! are checked: the counts of events against those of the writers, mirrors against the table, memory and
-//! descriptors against those of the beginning. The first thing that is not as it should be ends the program
-//! with an error, after the table.
+//! Jobs run side by side, each as a process of its own that gets a signal every 200 µs:
+//!
+//! - writers, sweeps, dumps, events, mirrors and the C library's sessions on one table, in a network
+//!   namespace in which another process with `CAP_NET_ADMIN` sends forged messages to their sockets;
+//! - jobs in namespaces of their own, which count losses exactly, use up descriptors, or remove their
+//!   namespaces.
+//!
+//! Every few seconds all of them pause, and are checked: the counts of events against those of the writers,
+//! mirrors against the table, memory and descriptors against those of the beginning. The first deviation ends
+//! the program with an error, after the table.
 
 mod alarm;
 mod conduct;
@@ -57,7 +60,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--seed" => options.seed = args.next().ok_or("--seed needs a number")?.parse()?,
-                // Cargo gives it to every benchmark.
+                // Cargo passes it to every benchmark.
                 "--bench" => {}
                 minutes => options.time = minutes_of(minutes).ok_or("usage: [MINUTES] [--seed N]")?,
             }
@@ -66,7 +69,7 @@ impl Options {
     }
 }
 
-/// A time in minutes, which may be a fraction.
+/// Parses a time in minutes, which may be a fraction.
 fn minutes_of(text: &str) -> Option<Duration> {
     let minutes: f64 = text.parse().ok()?;
     Duration::try_from_secs_f64(minutes * 60.0).ok().filter(|time| !time.is_zero())

@@ -1,11 +1,11 @@
-//! What a job and the conductor say to each other: lines of words, over the job's input and output.
+//! The protocol between the conductor and a job: lines of words, over the job's input and output.
 //!
 //! | conductor | job |
 //! |---|---|
 //! | | `ready`, once, when it is set up |
 //! | `go` | works |
 //! | `pause` | stops at a quiet point: `paused` and its tally |
-//! | `check` and the facts | checks itself: `checked` and its tally, or `wrong` and the reason, its last words |
+//! | `check` and the facts | checks itself: `checked` and its tally, or finally `wrong` and the reason |
 //! | `end` | ends |
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use netfilter_conntrack::ErrorKind;
 
 use super::Result;
 
-/// Changes of a table, each of which the kernel sends one event for.
+/// Changes of a table; the kernel sends one event for each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub(crate) created: u64,
@@ -46,7 +46,7 @@ impl Changes {
         }
     }
 
-    /// Whether none of the counts is larger than another's.
+    /// Returns whether no count is larger than the other's.
     pub(crate) fn is_within(self, other: Self) -> bool {
         self.created <= other.created && self.updated <= other.updated && self.deleted <= other.deleted
     }
@@ -70,14 +70,14 @@ impl FromStr for Changes {
     }
 }
 
-/// What a job has done so far.
+/// The counts of a job so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) changes: Changes,
     pub(crate) operations: u64,
-    /// Events that were reported as lost.
+    /// Events reported as lost.
     pub(crate) lost: u64,
-    /// Errors that may come, by kind.
+    /// Expected errors, by kind.
     pub(crate) errors: BTreeMap<String, u64>,
 }
 
@@ -116,17 +116,17 @@ impl FromStr for Tally {
     }
 }
 
-/// A part of the work, again and again.
+/// A repeated piece of work.
 pub(crate) trait Job {
-    /// Works for some milliseconds. An error is something that is not as it should be.
+    /// Works for some milliseconds. Returns an error if a result is wrong.
     fn turn(&mut self, tally: &mut Tally) -> Result<()>;
 
-    /// Checks everything, while nothing changes the table, to which the jobs that share it have made these
-    /// changes since they were ready.
+    /// Checks everything while the table is constant. `all` are the changes by the jobs that share the table,
+    /// since they were ready.
     fn check(&mut self, all: Changes, tally: &mut Tally) -> Result<()>;
 }
 
-/// Does what the conductor says, until the end.
+/// Obeys the conductor's commands until the end.
 pub(crate) fn obey(mut job: Box<dyn Job>) -> Result<()> {
     let mut tally = Tally::default();
     let result = follow(&mut *job, &mut tally);
@@ -163,16 +163,16 @@ fn follow(job: &mut dyn Job, tally: &mut Tally) -> Result<()> {
     }
 }
 
-/// Returns free memory to the system, so that what stays resident is in use.
+/// Returns free memory to the system, so that resident memory is memory in use.
 fn give_back() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: takes a number, and touches nothing that is in use.
+    // SAFETY: the call takes a number, and does not touch memory in use.
     unsafe {
         libc::malloc_trim(0);
     }
 }
 
-/// Whether there is something to read. The conductor waits for the answer to each line.
+/// Returns whether there is a line to read. The conductor waits for the answer to each line.
 fn is_addressed() -> bool {
     let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
     // SAFETY: one live pollfd.

@@ -2,7 +2,7 @@
 
 use super::crew::Worker;
 
-/// Prints a line for each job, and one for the hostile one.
+/// Prints a line for each job, and one for the hostile process.
 pub(crate) fn print(workers: &[Worker], hostile: &Worker) {
     println!(
         "| job | operations | events lost, all reported | forged at it | of these refused by the kernel | RSS KiB | \

@@ -1,17 +1,17 @@
-//! The netlink sockets of other processes, as anybody on the machine can find them.
+//! The netlink sockets of other processes, found as any process on the machine can find them.
 
 use std::collections::HashMap;
 use std::fs;
 
 use super::Result;
 
-/// A socket to send to: its address, and the process that has it.
+/// A target socket: its address, and the process that owns it.
 pub(crate) struct Victim {
     pub(crate) port: u32,
     pub(crate) process: u32,
 }
 
-/// The netfilter sockets of these processes in the network namespace of this one.
+/// Returns the netfilter sockets of these processes in the network namespace of this one.
 pub(crate) fn find(processes: &[u32]) -> Result<Vec<Victim>> {
     let owners = owners(processes);
     let text = fs::read_to_string("/proc/self/net/netlink")?;
@@ -25,7 +25,7 @@ pub(crate) fn find(processes: &[u32]) -> Result<Vec<Victim>> {
     Ok(text.lines().skip(1).filter_map(victim).collect())
 }
 
-/// Which process has the socket of an inode. One that ends or closes meanwhile has none.
+/// Maps inodes of sockets to processes. Processes that have ended and sockets that were closed are absent.
 fn owners(processes: &[u32]) -> HashMap<String, u32> {
     let mut owners = HashMap::new();
     for process in processes {

@@ -1,4 +1,4 @@
-//! The flows that there are. Nothing else may ever be reported: what is not of this world was forged.
+//! All flows of the run. Nothing else may ever be reported: any other flow was forged.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -7,23 +7,24 @@ use netfilter_conntrack::{Flow, TcpState, Tuple, Zone};
 
 use super::Result;
 
-/// The mark of forged entries, which nobody gives to a real one.
+/// The mark of forged entries; no real entry gets it.
 pub(crate) const FORGED: u32 = 0xf0f0_f0f0;
-/// Whose flows never change, so that every reader knows each of them; and how many they are.
+/// The owner whose flows never change, so that every reader can check each of them; and their number.
 pub(crate) const BASE: u8 = 200;
 pub(crate) const BASE_FLOWS: u32 = 1000;
-/// Whose flows the sweeps delete, and the zone of some of them.
+/// The owner of the flows that sweeps delete, and the zone of some of them.
 pub(crate) const SWEEPER: u8 = 100;
 pub(crate) const SWEPT_ZONE: u16 = 100;
-/// Whose flows the sessions of the C library make.
+/// The owner of the flows that the C library's sessions create.
 pub(crate) const SESSION: u8 = 110;
 /// The first of the writers.
 pub(crate) const WRITER: u8 = 1;
 pub(crate) const WRITERS: u8 = 3;
-/// The table that all jobs share is larger than this at no time.
+/// No flow expires during the run.
 const LIFE: Duration = Duration::from_secs(10 * 86_400);
 
-/// The `number`th flow of an owner: IPv4 or IPv6, TCP or UDP, in one of several zones; some are translated.
+/// Returns the `number`th flow of an owner: IPv4 or IPv6, TCP or UDP, in one of several zones; some are
+/// translated.
 pub(crate) fn flow(owner: u8, number: u32) -> Flow {
     let [_, _, high, low] = number.to_be_bytes();
     let port = 1024 + number as u16;
@@ -53,12 +54,12 @@ fn v6(group: u16, last: u16) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xdb8, group, 0, 0, 0, 0, last)
 }
 
-/// The mark that a flow begins with.
+/// The initial mark of a flow.
 pub(crate) fn mark(number: u32) -> u32 {
     number % 7 + 1
 }
 
-/// Whose flow it is, and its number.
+/// Returns the owner and number of a flow.
 fn owner(tuple: &Tuple) -> Option<(u8, u32)> {
     let number = u32::from(tuple.ports()?.src.checked_sub(1024)?);
     match tuple.src() {
@@ -73,7 +74,7 @@ fn owner(tuple: &Tuple) -> Option<(u8, u32)> {
     }
 }
 
-/// Whose flow it is and its number, of a flow that somebody of this world made.
+/// Returns the owner and number of a flow, which must be one of this run.
 pub(crate) fn judge(seen: &Flow) -> Result<(u8, u32)> {
     let forged = || format!("a forged entry was believed: {seen}");
     let (owner, number) = owner(&seen.original).ok_or_else(forged)?;
@@ -86,7 +87,7 @@ pub(crate) fn judge(seen: &Flow) -> Result<(u8, u32)> {
     Ok((owner, number))
 }
 
-/// As [`judge`], of an entry of the table: a flow that never changes must be as it was made.
+/// Like [`judge`], for an entry of the table: a flow that never changes must be unchanged.
 pub(crate) fn judge_entry(seen: &Flow) -> Result<(u8, u32)> {
     let (owner, number) = judge(seen)?;
     if owner == BASE && (seen.mark != Some(mark(number)) || seen.zone != flow(owner, number).zone) {
@@ -95,7 +96,7 @@ pub(crate) fn judge_entry(seen: &Flow) -> Result<(u8, u32)> {
     Ok((owner, number))
 }
 
-/// As [`judge`], of an event: flows that never change have none.
+/// Like [`judge`], for an event: flows that never change have none.
 pub(crate) fn judge_event(seen: &Flow) -> Result<()> {
     match judge(seen)? {
         (BASE, _) => Err(format!("a forged event was believed: {seen}").into()),
@@ -103,7 +104,7 @@ pub(crate) fn judge_event(seen: &Flow) -> Result<()> {
     }
 }
 
-/// Where answers go.
+/// The destination of replies.
 trait ReplyEnd {
     fn reply_dst(&self) -> IpAddr;
 }
@@ -137,5 +138,5 @@ impl Chance {
     }
 }
 
-/// Receive buffers to ask for, in bytes: from the smallest that the kernel gives.
+/// Requested sizes of receive buffers, in bytes; the first is the smallest that the kernel accepts.
 pub(crate) const BUFFERS: [usize; 7] = [4 << 10, 8 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 8 << 20];

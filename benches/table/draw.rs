@@ -1,4 +1,4 @@
-//! Pictures of reports: what jobs cost beside each other, and how cost grows with the table.
+//! Charts of reports: the cost of jobs compared with each other, and cost against the size of the table.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Result;
 use super::plan::*;
 
-/// Tells the program to draw, with the picture's path and those of reports behind it.
+/// The flag that makes the program draw; the paths of the picture and of the reports follow.
 pub(crate) const FLAG: &str = "--draw";
 
 const WIDTH: f64 = 760.0;
@@ -18,7 +18,7 @@ const RIGHT: f64 = 60.0;
 const LINE: f64 = 20.0;
 const PLOT_HEIGHT: f64 = 260.0;
 
-/// Jobs that are compared: a title, what is 1, and the others.
+/// Groups of compared jobs: a title, the job whose cost is 1, and the others.
 const GROUPS: [(&str, &str, &[&str]); 4] = [
     ("list the table", C_DUMP, &[NFCT_DUMP, CONNTRACK_LIST, NLINK_DUMP, BINDINGS_DUMP, DUMP, RECEIVE]),
     ("create one by one, or many", C_CREATE, &[NFCT_CREATE, NLINK_CREATE, CREATE, CREATE_MANY]),
@@ -51,7 +51,7 @@ struct Row {
 }
 
 impl Report {
-    /// Nanoseconds an entry, the median of all rounds.
+    /// Nanoseconds per entry, the median of all rounds.
     fn cost(&self, name: &str) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.name == name)?;
         let mut costs: Vec<f64> =
@@ -61,7 +61,7 @@ impl Report {
     }
 }
 
-/// Draws the reports in files: bars of the largest one, and lines over all of them.
+/// Draws the reports in these files: bars for the largest one, and lines for all of them.
 pub(crate) fn draw(args: &[String]) -> Result<()> {
     let (picture, files) = args.split_first().ok_or("a path for the picture, and reports")?;
     let mut reports = files
@@ -79,7 +79,7 @@ pub(crate) fn draw(args: &[String]) -> Result<()> {
     Ok(fs::write(Path::new(picture), svg)?)
 }
 
-/// A bar for each job, as long as its time beside that of the first of its group; and where they end.
+/// Draws a bar for each job, with its time relative to the first of its group. Also returns the lower edge.
 fn bars(report: &Report) -> Result<(String, f64)> {
     let mut svg = String::new();
     let mut y = LINE;
@@ -111,7 +111,7 @@ fn bars(report: &Report) -> Result<(String, f64)> {
     Ok((svg, y))
 }
 
-/// Cost an entry against the entries of the table, from `top` on; and where that ends.
+/// Draws cost per entry against the entries of the table, from `top` down. Also returns the lower edge.
 fn lines(reports: &[Report], top: f64) -> Result<(String, f64)> {
     let (left, right, bottom) = (60.0, 250.0, top + LINE + PLOT_HEIGHT);
     let costs = |name| reports.iter().filter_map(move |report| Some((report.entries, report.cost(name)?)));
@@ -144,7 +144,7 @@ fn lines(reports: &[Report], top: f64) -> Result<(String, f64)> {
             bottom + 16.0
         )?;
     }
-    // From the lowest line up, so that labels that would overlap make room upwards.
+    // From the lowest line up, so that labels that would overlap are moved upwards.
     let mut ends: Vec<_> = LINES
         .iter()
         .filter_map(|(name, color)| Some((reports[reports.len() - 1].cost(name)?, name, color)))
@@ -177,7 +177,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-/// With commas between thousands.
+/// Formats a number with commas between thousands.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

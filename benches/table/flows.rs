@@ -1,4 +1,4 @@
-//! The flows of the tables that are measured.
+//! The flows of the measured tables.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -7,19 +7,19 @@ use netfilter_conntrack::{Flow, Handle, Selector, TcpState, Tuple};
 
 use super::Result;
 
-/// The zone that one entry in a hundred of the common table is in.
+/// The zone of one entry in a hundred of the common table.
 pub(crate) const ZONE: u16 = 77;
-/// The zone that one entry in five of it is in.
+/// The zone of one entry in five of it.
 pub(crate) const LARGE_ZONE: u16 = 78;
-/// How many selectors are held against the table at once.
+/// The number of selectors applied to the table at once.
 pub(crate) const SELECTORS: u32 = 3000;
-/// How many marks the flows of events have, and one of them.
+/// The number of marks that the flows of events have, and one of them.
 pub(crate) const MARKS: u32 = 100;
 pub(crate) const MARK: u32 = 7;
-/// How many flows a host has.
+/// The number of flows of a host.
 const FLOWS: u32 = 16;
 
-/// The flow that `flow` in peer.c and in the rivals makes of the same number.
+/// The same flow that `flow` in peer.c and in the rivals makes for this number.
 pub(crate) fn numbered(number: u32) -> Flow {
     let src = SocketAddr::from((host(number / FLOWS), 1024 + (number % FLOWS) as u16));
     let tuple = Tuple::tcp(src, SocketAddr::from(([192, 0, 2, 1], 443))).expect("one family");
@@ -39,7 +39,7 @@ fn zone_of(number: u32) -> u16 {
     }
 }
 
-/// The numbers of the flows of one zone in a common table of so many entries.
+/// The numbers of the flows of one zone in a common table with this many entries.
 pub(crate) fn in_zone(zone: u16, entries: u32) -> impl Iterator<Item = u32> {
     (0..entries).filter(move |number| zone_of(*number) == zone)
 }
@@ -52,18 +52,17 @@ pub(crate) fn add(handle: &mut Handle, numbers: impl Iterator<Item = u32>) -> Re
     Ok(())
 }
 
-/// The hosts that selectors hit: those with the first hundredth of the flows.
+/// The number of hosts that selectors match: those with the first hundredth of the flows.
 fn hosts_hit(entries: u32) -> u32 {
     (entries / FLOWS / 100).max(1)
 }
 
-/// The numbers of the flows that selectors hit.
+/// The numbers of the flows that selectors match.
 pub(crate) fn hit(entries: u32) -> impl Iterator<Item = u32> {
     0..(hosts_hit(entries) * FLOWS).min(entries)
 }
 
-/// Selectors as a program has them whose endpoints have gone: an address and a port each. Most hit
-/// nothing.
+/// Selectors for endpoints that have gone, with an address and a port each. Most match nothing.
 pub(crate) fn selectors(entries: u32) -> Vec<Selector> {
     const ABSENT: u32 = 0x00c8_0000;
     let gone = |number| if number < hosts_hit(entries) { host(number) } else { host(ABSENT + number) };

@@ -1,4 +1,4 @@
-//! Targets of this crate, beside its results.
+//! Targets of this crate, compared with its results.
 
 use super::plan::*;
 use super::report::Report;
@@ -41,22 +41,22 @@ const GOALS: &[Goal] = &[
     Goal { row: MIRROR, measure: Measure::BytesPerEntry, target: 165.0 },
 ];
 
-/// One thing that is asked of one row.
+/// A requirement for one row.
 struct Goal {
     row: &'static str,
     measure: Measure,
     target: f64,
 }
 
-/// What a target is about.
+/// The quantity that a target limits.
 enum Measure {
-    /// The time of the row, as a part of another row's: at most the target.
+    /// The time of the row, as a fraction of another row's: at most the target.
     Time(&'static str),
-    /// The same, of the CPU.
+    /// The same for CPU time.
     Cpu(&'static str),
     /// The rate of the row, as a multiple of another row's: at least the target.
     Rate(&'static str),
-    /// The most memory of the process, in MiB: at most the target.
+    /// The peak memory of the process, in MiB: at most the target.
     Peak,
     /// The same, above that of a process with an idle handle.
     AboveIdle,
@@ -68,17 +68,17 @@ enum Measure {
     Lost,
 }
 
-/// A goal and how far it was reached, as cells of a table.
+/// A goal and its result, as cells of a table.
 pub(crate) struct Reached {
     pub(crate) what: String,
     pub(crate) reached: f64,
-    /// The same by the time of the CPU, which other work on the machine disturbs less.
+    /// The same by CPU time, which other work on the machine disturbs less.
     pub(crate) by_cpu: Option<f64>,
     pub(crate) target: String,
     pub(crate) met: bool,
 }
 
-/// Every goal whose jobs were measured.
+/// Returns every goal whose jobs were measured.
 pub(crate) fn reached(report: &Report) -> impl Iterator<Item = Reached> {
     GOALS.iter().filter_map(|goal| goal.reached(report))
 }

@@ -6,7 +6,7 @@ use super::report::{Measured, Report};
 use super::run::Sample;
 
 impl Report {
-    /// The report as one JSON object.
+    /// Returns the report as one JSON object.
     pub(crate) fn json(&self) -> String {
         let facts = self.machine.facts.iter().map(|(name, fact)| format!("{}: {}", text(name), text(fact)));
         let rows = self.rows.iter().map(row);
@@ -38,7 +38,7 @@ fn row(row: &Measured) -> String {
     )
 }
 
-/// A JSON string.
+/// Returns a JSON string.
 fn text(text: &str) -> String {
     let mut quoted = String::from('"');
     for char in text.chars() {

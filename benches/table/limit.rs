@@ -1,11 +1,11 @@
-//! The machine's limit of entries, raised for as long as the benchmark needs it.
+//! The machine's limit of entries, raised for the duration of the benchmark.
 //!
-//! `nf_conntrack_max` is one number for the whole machine; only the first network namespace can
-//! write it. Each namespace counts its own entries against it. Past 95 % of it the kernel removes
-//! entries that no packets have confirmed, which those made over netlink are.
+//! `nf_conntrack_max` is one number for the whole machine; only the first network namespace can write it.
+//! Each namespace counts its own entries against it. Above 95 % of it the kernel removes entries that no
+//! packets have confirmed, which includes those created over netlink.
 //!
-//! It is put back by a process that does nothing else. That one sees the benchmark end by its pipe
-//! breaking, which happens however it ends: by an error, a panic, or a signal that cannot be caught.
+//! A process of its own, the keeper, restores it. Its pipe breaks when the benchmark ends, for any reason: an
+//! error, a panic, or a signal that cannot be caught.
 
 use std::env;
 use std::fs;
@@ -15,21 +15,21 @@ use std::process::{Child, Command, Stdio};
 
 use super::Result;
 
-/// Tells the program to be the keeper.
+/// The flag that makes the program the keeper.
 pub(crate) const FLAG: &str = "--keep-limit";
 
 const PATH: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
-/// A raised limit. It is put back when this goes.
+/// A raised limit. It is restored on drop.
 pub(crate) struct Raised {
     keeper: Child,
 }
 
 impl Raised {
-    /// Raises the limit where it is too low for a table of so many entries.
+    /// Raises the limit if it is too low for a table of this many entries.
     pub(crate) fn to_hold(entries: u32) -> Result<Option<Self>> {
         let (limit, wanted) = (limit()?, entries + entries / 10);
-        // 0 is no limit.
+        // 0 means no limit.
         if limit == 0 || limit >= wanted {
             return Ok(None);
         }
@@ -60,7 +60,7 @@ impl Drop for Raised {
     }
 }
 
-/// The keeper: raises the limit, says so, waits until the benchmark is gone, puts it back.
+/// The keeper: raises the limit, reports it, waits until the benchmark is gone, and restores the limit.
 pub(crate) fn keep(words: &[String]) -> Result<()> {
     let wanted: u32 = words.first().ok_or("no limit given")?.parse()?;
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
@@ -87,7 +87,7 @@ fn limit() -> Result<u32> {
     Ok(fs::read_to_string(PATH)?.trim().parse()?)
 }
 
-/// Says it if anybody listens: what happens next must happen in any case.
+/// Prints a line; a failure is ignored, because the limit must be restored in any case.
 fn say(words: &str) {
     let _ = writeln!(io::stderr(), "{words}");
 }

@@ -1,11 +1,11 @@
-//! What the numbers depend on.
+//! The facts that the numbers depend on.
 
 use std::fs;
 use std::process::Command;
 
-/// The machine and what runs on it; a fact that cannot be had is empty.
+/// The machine and its software; an unknown fact is empty.
 pub(crate) struct Machine {
-    /// Each fact and what it is called.
+    /// Each fact with its name.
     pub(crate) facts: Vec<(&'static str, String)>,
 }
 
@@ -42,12 +42,12 @@ fn output(program: &str, args: &[&str]) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
-/// Of `conntrack v1.4.7 (conntrack-tools)`, the version.
+/// Returns the version in `conntrack v1.4.7 (conntrack-tools)`.
 fn version_in(text: &str) -> String {
     text.split(' ').find_map(|word| word.strip_prefix('v')).unwrap_or_default().to_owned()
 }
 
-/// The version of another crate, which is pinned where it is built.
+/// Returns the version of another crate, pinned in its manifest.
 fn rival(name: &str) -> String {
     let manifest = include_str!("../rivals/Cargo.toml");
     let line = manifest.lines().find_map(|line| line.strip_prefix(name)?.split_once('='));

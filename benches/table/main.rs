@@ -1,16 +1,15 @@
-//! How fast the table is read, changed and watched, and in how much memory, beside the C library,
-//! conntrack(8), other crates and the bare socket.
+//! Speed and memory of reading, changing and watching the table, compared with the C library, conntrack(8),
+//! other crates and the bare socket.
 //!
 //! ```text
 //! ./dev bench [--entries N] [--runs R] [--json FILE] [--against DIR]
 //! ./dev bench --draw PICTURE.svg REPORT.json…
 //! ```
 //!
-//! Everything runs in network namespaces of its own, each job as a process of its own, and the jobs
-//! take turns, so that what the machine does meanwhile hits all of them alike. Printed are medians,
-//! ratios to the peers (medians too, of the ratios of each round) beside the targets, and the peak memory
-//! of each process. A job that comes to another number of entries than it should ends the program with an
-//! error, after the report.
+//! Everything runs in network namespaces of its own, each job as a process of its own. The jobs take turns,
+//! so that other load on the machine affects all of them alike. The output has medians, ratios to the peers
+//! (medians too, of the ratios of each round) with the targets, and the peak memory of each process. If a job
+//! reaches a wrong number of entries, the program ends with an error, after the report.
 
 mod draw;
 mod flows;
@@ -51,7 +50,7 @@ fn main() -> Result<()> {
         _ => {}
     }
     let options = Options::from_args(args.into_iter())?;
-    // Only possible out here: the limit is the machine's.
+    // This is only possible outside the new namespace: the limit is the machine's.
     let _raised = Raised::to_hold(options.entries)?;
     in_own_namespace()?;
     bench(&options)
@@ -61,7 +60,7 @@ struct Options {
     entries: u32,
     runs: usize,
     json: Option<PathBuf>,
-    /// This program, of another build.
+    /// Another build of this program.
     before: Option<String>,
 }
 
@@ -85,8 +84,8 @@ impl Options {
     }
 }
 
-/// Moves this process to a new network namespace, or, without the rights for that, starts the program
-/// again in one that has a user namespace around it.
+/// Moves this process to a new network namespace. Without the rights for that, starts the program again in a
+/// new user namespace with a network namespace.
 fn in_own_namespace() -> Result<()> {
     // SAFETY: unshare(2) takes no pointers; this process has one thread.
     match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
@@ -119,9 +118,9 @@ fn bench(options: &Options) -> Result<()> {
     }
 }
 
-/// Runs each job in turn, so many times; each time in another order, so that no job always has the same
-/// one before it. Jobs of one kind, which are compared, stay close together: the machine is not as fast
-/// at one time as at another.
+/// Runs each job in turn, `runs` times; each time in another order, so that no job always follows the same
+/// one. Jobs of one kind, which are compared, stay close together, because the speed of the machine varies
+/// over time.
 fn take_turns(rows: &[Row], runs: usize, report: &mut Report) -> Result<()> {
     for row in rows {
         report.expect(row);

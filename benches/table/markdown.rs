@@ -1,7 +1,7 @@
-//! Tables in Markdown that can be read as they are.
+//! Tables in Markdown that are readable as plain text.
 
-/// Prints a table whose columns are as wide as what is in them, the first flush left. A line may have
-/// fewer cells than the head; it says then why.
+/// Prints a table whose columns fit their contents, the first one left-aligned. A line may have fewer cells
+/// than the head; its last cell then has the reason.
 pub(crate) fn print_table(head: &[&str], lines: impl Iterator<Item = Vec<String>>) {
     let lines: Vec<Vec<String>> = lines.collect();
     let width = |(column, title): (usize, &&str)| {

@@ -1,4 +1,4 @@
-/* The C library at its own game: what a plain C program does, measured from inside.
+/* A plain C program with the C library, measured from inside.
  *
  *   peer dump              lists the table with nfct_query and 15 getters an entry
  *   peer dump-zone ZONE    the same, counting the entries of one zone
@@ -7,8 +7,8 @@
  *   peer events N WRITER…  starts the writer, which creates and deletes N flows, and catches the
  *                          events with nfct_catch and 15 getters each
  *
- * Prints nanoseconds of the clock and of the CPU, the number of entries, the most memory in KiB and
- * the events lost. Those that make flows are to be started in a network namespace of their own.
+ * Prints nanoseconds of the clock and of the CPU, the number of entries, the peak memory in KiB and
+ * the events lost. Start the jobs that create flows in a network namespace of their own.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,14 +23,14 @@
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
 
-/* The same are in job/event.rs. */
+/* The same as in job/event.rs. */
 #define EVENT_BUFFER (8 << 20)
 #define EVENT_SILENCE 10
 
 static unsigned long entries, lost;
 static volatile unsigned long long sink;
 static int wanted_zone = -1;
-/* After how many entries to stop. */
+/* The number of entries to stop after. */
 static unsigned long enough = -1ul;
 
 static void die(const char *what)
@@ -111,7 +111,7 @@ static struct watch dump(struct nfct_handle *h)
 	return stop(watch);
 }
 
-/* The flow that `numbered` in flows.rs makes of the same number. */
+/* The same flow that `numbered` in flows.rs makes for this number. */
 static struct nf_conntrack *flow(uint32_t number)
 {
 	struct nf_conntrack *ct = nfct_new();
@@ -155,7 +155,7 @@ static void prepare_to_listen(int fd)
 		die("receive buffer");
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) < 0)
 		die("timeout");
-	/* Not the writer's. */
+	/* The writer must not inherit it. */
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		die("close-on-exec");
 }
@@ -221,7 +221,7 @@ int main(int argc, char **argv)
 	}
 	printf("%llu %llu %lu %lu %lu\n", took.clock, took.cpu, entries, peak_kib(), lost);
 	if (changes) {
-		/* Left to the kernel, the entries would be removed while the next job runs. */
+		/* If left to the kernel, the entries would be removed while the next job runs. */
 		uint32_t family = AF_UNSPEC;
 
 		nfct_query(h, NFCT_Q_FLUSH, &family);

@@ -1,4 +1,4 @@
-//! The programs that are measured beside this one, and why one is not.
+//! The peer programs of the benchmark, or the reason why one is missing.
 
 use std::env;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::process::{Command, Stdio};
 
 use super::Result;
 
-/// Names the program with the other crates, which `./dev bench` builds.
+/// The path of the program with the other crates, which `./dev bench` builds.
 const RIVALS: &str = "NFCT_BENCH_RIVALS";
 
-/// A program, or why there is none.
+/// A program, or the reason why it is missing.
 pub(crate) type Peer = Result<String, String>;
 
-/// This program.
+/// Returns the path of this program.
 pub(crate) fn own() -> Result<String> {
     Ok(env::current_exe()?.to_string_lossy().into_owned())
 }
 
-/// Compiles the C program beside the others of this build.
+/// Compiles the C program into the folder of this program.
 pub(crate) fn c_library() -> Result<String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer.c");
     let target = env::current_exe()?.with_file_name("conntrack-bench-peer");
@@ -41,7 +41,7 @@ pub(crate) fn conntrack() -> Peer {
     }
 }
 
-/// The program with the other crates.
+/// Returns the program with the other crates.
 pub(crate) fn rivals() -> Peer {
     env::var(RIVALS).map_err(|_| "not built: `./dev bench` does it, and says why if it cannot".to_owned())
 }

@@ -1,9 +1,9 @@
-//! What is measured.
+//! The list of measurements.
 
 use super::peer::{self, Peer};
 use super::{Result, flows, job};
 
-/// How many flows are created and deleted at most: enough for a steady rate.
+/// The most flows created and deleted: enough for a steady rate.
 const CHANGES: u32 = 200_000;
 
 pub(crate) const IDLE: &str = "idle handle";
@@ -41,21 +41,21 @@ pub(crate) const NFCT_CREATE: &str = "create: nfct";
 pub(crate) const NFCT_DELETE: &str = "delete: nfct";
 pub(crate) const NFCT_EVENTS: &str = "events: nfct, 15 getters";
 
-/// What follows the name of a job of another build of this crate.
+/// The suffix for the jobs of another build of this crate.
 pub(crate) const BEFORE: &str = ", before";
 
-/// One job that is measured.
+/// One measured job.
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) program: Program,
-    /// How many entries it must come to.
+    /// The number of entries that it must reach.
     pub(crate) entries: u64,
-    /// A job of this program that puts the common table right again.
+    /// A job of this program that restores the common table.
     pub(crate) after: Option<String>,
 }
 
 impl Row {
-    /// What the job does, whoever does it.
+    /// The kind of job, the same for all programs.
     pub(crate) fn kind(&self) -> &str {
         self.name.split(':').next().unwrap_or(&self.name)
     }
@@ -64,24 +64,24 @@ impl Row {
 pub(crate) enum Program {
     /// A command that prints its own numbers.
     Reporting(Vec<String>),
-    /// The same of another build of this crate, which may not have it.
+    /// The same for another build of this crate, which may not have this job.
     Before(Vec<String>),
     /// conntrack(8) with these arguments.
     Conntrack(Vec<String>),
-    /// Why there is none.
+    /// The reason why there is none.
     Missing(String),
 }
 
-/// Everything that is measured.
+/// All measurements.
 pub(crate) struct Plan {
-    /// Jobs that have a table each, in a namespace of their own, while there is no other.
+    /// Jobs with a table each, in a namespace of their own, before the common table exists.
     pub(crate) own_tables: Vec<Row>,
     /// Jobs on the table of this process's namespace, which has all the entries.
     pub(crate) one_table: Vec<Row>,
 }
 
 impl Plan {
-    /// Jobs on so many entries, those of this crate also with another build of this program.
+    /// Plans jobs for this many entries, those of this crate also with another build of this program.
     pub(crate) fn new(entries: u32, before: Option<String>) -> Result<Self> {
         let programs = Programs {
             before,
@@ -167,7 +167,7 @@ impl Programs {
         ]
     }
 
-    /// The rows, each job of this program followed by that of the other build.
+    /// Returns the rows, each job of this program followed by the same one of the other build.
     fn with_before(&self, rows: Vec<Row>) -> Vec<Row> {
         rows.into_iter().flat_map(|row| [self.before(&row), Some(row)].into_iter().rev().flatten()).collect()
     }
@@ -176,7 +176,7 @@ impl Programs {
         let (before, Program::Reporting(command)) = (self.before.as_ref()?, &row.program) else {
             return None;
         };
-        // In front of the writers of others stand those others.
+        // If a peer's command contains our writer, the peer comes before it.
         let at = command.iter().position(|word| *word == self.own)?;
         if command[..at].contains(&self.c) {
             return None;

@@ -14,36 +14,36 @@ pub(crate) struct Report {
     pub(crate) runs: usize,
     pub(crate) machine: Machine,
     pub(crate) rows: Vec<Measured>,
-    /// What should not be.
+    /// Results that are wrong.
     faults: Vec<String>,
 }
 
-/// A job and its samples, in the order they came.
+/// A job and its samples, in their order.
 pub(crate) struct Measured {
     pub(crate) name: String,
     pub(crate) samples: Vec<Sample>,
-    /// Why there are none.
+    /// The reason why there are none.
     pub(crate) missing: Option<String>,
 }
 
 impl Measured {
-    /// Nanoseconds an entry.
+    /// Nanoseconds per entry.
     pub(crate) fn clock(&self) -> f64 {
         median(&self.clocks())
     }
 
-    /// Nanoseconds of the CPU an entry.
+    /// CPU nanoseconds per entry.
     pub(crate) fn cpu(&self) -> f64 {
         median(&self.per_entry(|sample| sample.cpu_nanos))
     }
 
-    /// The time as a part of another row's: the median of what it was in each round, in which jobs of one
-    /// kind come close after one another.
+    /// The time as a fraction of another row's: the median of the ratios in each round, in which jobs of one
+    /// kind run in close succession.
     pub(crate) fn clock_of(&self, other: &Self) -> f64 {
         self.part_of(other, |sample| sample.nanos)
     }
 
-    /// The same, of the CPU.
+    /// The same for CPU time.
     pub(crate) fn cpu_of(&self, other: &Self) -> f64 {
         self.part_of(other, |sample| sample.cpu_nanos)
     }
@@ -57,7 +57,7 @@ impl Measured {
         median(&sorted(self.samples.iter().map(|sample| sample.peak_kib as f64 / 1024.0)))
     }
 
-    /// How many entries a run comes to, for which its time is given.
+    /// The number of entries of a run, by which its time is divided.
     pub(crate) fn entries(&self) -> f64 {
         self.samples.first().map_or(1, |sample| sample.entries.max(1)) as f64
     }
@@ -71,7 +71,7 @@ impl Measured {
         self.per_entry(|sample| sample.nanos)
     }
 
-    /// A value of each run for one entry, the least first.
+    /// A value of each run for one entry, in ascending order.
     fn per_entry(&self, value: fn(&Sample) -> u64) -> Vec<f64> {
         sorted(self.samples.iter().map(|sample| sample.per_entry(value)))
     }
@@ -82,8 +82,8 @@ impl Report {
         Self { entries, runs, machine, rows: Vec::new(), faults: Vec::new() }
     }
 
-    /// Makes room for a job. One that cannot be measured is a fault in continuous integration, where
-    /// everything has to be there.
+    /// Adds a row for a job. In continuous integration, where every peer must be present, a missing one is a
+    /// fault.
     pub(crate) fn expect(&mut self, row: &Row) {
         let missing = match &row.program {
             Program::Missing(why) => Some(why.clone()),
@@ -95,8 +95,8 @@ impl Report {
         self.rows.push(Measured { name: row.name.clone(), samples: Vec::new(), missing });
     }
 
-    /// Takes what a job came to. Each must come to the entries that are there; a peer that does less
-    /// is no peer.
+    /// Adds the sample of a job. Each job must reach all entries of the table: a peer that does less is not
+    /// comparable.
     pub(crate) fn add(&mut self, row: &Row, sample: Sample) {
         if sample.lost != 0 {
             self.faults.push(format!("{}: {} events lost", row.name, sample.lost));
@@ -112,12 +112,12 @@ impl Report {
         &self.faults
     }
 
-    /// The samples of a job, if it was measured.
+    /// Returns the samples of a job, if it was measured.
     pub(crate) fn find(&self, name: &str) -> Option<&Measured> {
         self.rows.iter().find(|row| row.name == name && !row.samples.is_empty())
     }
 
-    /// What a job takes as a part of what it takes in the other build.
+    /// Returns the cost of a job as a fraction of its cost in the other build.
     fn beside_line(&self, row: &Measured) -> Option<Vec<String>> {
         let (other, _) = (self.find(&format!("{}{BEFORE}", row.name))?, self.find(&row.name)?);
         let ratios = [row.clock_of(other), row.cpu_of(other), row.peak_mib() / other.peak_mib()];
@@ -173,7 +173,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The middle of values in order.
+/// Returns the middle of sorted values.
 fn median(sorted: &[f64]) -> f64 {
     match sorted.len() {
         0 => f64::NAN,

@@ -1,4 +1,4 @@
-//! Jobs started, each in a process of its own, and what they took.
+//! Runs jobs, each in a process of its own, and collects their measurements.
 
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -10,19 +10,19 @@ use super::{Result, job, peer};
 
 /// One run of one job.
 pub(crate) struct Sample {
-    /// Of the clock.
+    /// Elapsed time.
     pub(crate) nanos: u64,
-    /// Of the CPU, the process's own and the kernel's for it.
+    /// CPU time of the process, in user space and in the kernel.
     pub(crate) cpu_nanos: u64,
     pub(crate) entries: u64,
-    /// The most memory that its process had.
+    /// The peak memory of its process.
     pub(crate) peak_kib: u64,
     /// Events that did not arrive.
     pub(crate) lost: u64,
 }
 
 impl Sample {
-    /// A value for one entry. Where there are no entries, for the whole.
+    /// Returns a value per entry or, if there are no entries, as a whole.
     pub(crate) fn per_entry(&self, value: fn(&Self) -> u64) -> f64 {
         value(self) as f64 / self.entries.max(1) as f64
     }
@@ -48,14 +48,14 @@ pub(crate) fn measure(row: &Row) -> Result<Option<Sample>> {
     Ok(Some(sample))
 }
 
-/// Runs a job of this program for what it does.
+/// Runs a job of this program for its effect.
 pub(crate) fn prepare(words: &str) -> Result<()> {
     let status =
         Command::new(peer::own()?).arg(job::FLAG).args(words.split(' ')).stdout(Stdio::null()).status()?;
     succeeded(status, words)
 }
 
-/// A job that prints its own numbers.
+/// Runs a job that prints its own numbers.
 fn reported(command: &[String]) -> Result<Sample> {
     let (program, args) = command.split_first().ok_or("no command")?;
     let output = Command::new(program).args(args).stderr(Stdio::inherit()).output()?;
@@ -70,7 +70,7 @@ fn reported(command: &[String]) -> Result<Sample> {
     }
 }
 
-/// conntrack(8), timed from its start to its end. It tells the number of entries on its error output.
+/// Runs conntrack(8), timed from its start to its end. It prints the number of entries to standard error.
 fn conntrack(args: &[String]) -> Result<Sample> {
     let start = Instant::now();
     let mut child =
@@ -84,15 +84,15 @@ fn conntrack(args: &[String]) -> Result<Sample> {
         _ => None,
     });
     let entries = entries.ok_or_else(|| format!("conntrack(8) said {text:?}"))?;
-    // At least what this program had when it started the other: so the kernel counts.
+    // At least the memory of this program when it started the other: the kernel counts it that way.
     let peak_kib = u64::try_from(usage.ru_maxrss)?;
     let cpu_nanos = nanoseconds(usage.ru_utime)? + nanoseconds(usage.ru_stime)?;
     Ok(Sample { nanos, cpu_nanos, entries, peak_kib, lost: 0 })
 }
 
-/// Waits for a process and says what it used.
+/// Waits for a process and returns its usage.
 fn wait_for_usage(child: Child, words: &str) -> Result<libc::rusage> {
-    // SAFETY: rusage is a plain C struct, for which all zeroes is valid.
+    // SAFETY: rusage is a plain C struct, for which all zeros is valid.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     let mut status = 0;
     // SAFETY: both pointers are to live locals, and the process is a child not waited for yet.

@@ -1,6 +1,6 @@
-//! Orders by chance, the same in every run of the program.
+//! Random orders, the same in every run of the program.
 
-/// Fisher and Yates, with Marsaglia's xorshift.
+/// The Fisher–Yates shuffle, with Marsaglia's xorshift.
 pub(crate) struct Shuffler(u64);
 
 impl Default for Shuffler {

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.create(&ct)?;
     println!("create conntrack: OK");
 
-    // Where C looks at errno, an error has a variant.
+    // Instead of errno, you get an error variant.
     let again = session.create(&ct);
     let Err(netfilter_conntrack::Error::Exists(failure)) = again else {
         return Err(format!("created twice: {again:?}").into());

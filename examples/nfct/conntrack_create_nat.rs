@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.create(&ct)?;
     println!("create conntrack: OK");
 
-    // The kernel reports a translation by the reply tuple: answers go to the new address.
+    // The kernel reports a translation by the reply tuple: replies go to the new address.
     let found = session.get(&ct)?;
     assert_eq!(found.get(attr::REPL_IPV4_DST), Some(translated));
     assert!(found.is_snat() && !found.is_dnat());

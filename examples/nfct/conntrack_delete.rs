@@ -1,4 +1,4 @@
-//! `utils/conntrack_delete.c`: deletes the entry that has a tuple.
+//! `utils/conntrack_delete.c`: deletes the entry with a tuple.
 
 #[path = "../support/objects.rs"]
 mod objects;

@@ -1,4 +1,4 @@
-//! `utils/conntrack_dump.c`: prints the table of one family, as conntrack(8) does.
+//! `utils/conntrack_dump.c`: prints the table of one family, in conntrack(8)'s format.
 
 #[path = "../support/objects.rs"]
 mod objects;
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.create(&objects::connection(Protocol::TCP, "10.0.0.1:5000".parse()?, "10.0.0.2:80".parse()?)?)?;
     session.create(&objects::connection(Protocol::UDP, "10.0.0.1:5353".parse()?, "10.0.0.2:53".parse()?)?)?;
 
-    // The closure owns each object, as a C callback does that returns NFCT_CB_STOLEN.
+    // The closure owns each object, like a C callback that returns NFCT_CB_STOLEN.
     let mut listed = Vec::new();
     let _end = session.dump(Some(Family::Ipv4), |ct| {
         listed.push(ct);
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     assert_eq!(listed.len(), 2);
 
-    // NFCT_CB_STOP: the query ends with what the closure gave, and the session is in order.
+    // NFCT_CB_STOP: the query ends with the closure's value, and the session stays usable.
     let first = session.dump(None, ControlFlow::Break)?;
     assert!(first.is_break());
     assert!(session.dump(Some(Family::Ipv6), ControlFlow::Break)?.is_continue());

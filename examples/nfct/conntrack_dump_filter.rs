@@ -1,4 +1,4 @@
-//! `utils/conntrack_dump_filter.c`: prints the IPv4 entries with a mark, picked by the kernel.
+//! `utils/conntrack_dump_filter.c`: prints the IPv4 entries with a mark, filtered by the kernel.
 
 #[path = "../support/objects.rs"]
 mod objects;

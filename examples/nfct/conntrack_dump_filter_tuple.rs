@@ -1,7 +1,7 @@
 //! `utils/conntrack_dump_filter_tuple.c`: prints the entries with some parts of a tuple.
 //!
-//! The C program ends when the kernel has not filtered. Here each entry is checked once more, so the
-//! closure sees the requested entries and no others.
+//! The C program fails if the kernel has not filtered. Here each entry is checked once more, so the closure
+//! sees the requested entries and no others.
 
 #[path = "../support/objects.rs"]
 mod objects;

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // nfct_open(CONNTRACK, NFCT_ALL_CT_GROUPS)
     let mut events = Subscription::open(EventKind::ALL)?;
 
-    // Something has to happen: each of these entries is created, changed and deleted.
+    // Causes events: each of these entries is created, changed and deleted.
     let mut session = Session::open()?;
     for host in 1..=4 {
         let mut ct = objects::connection(
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let life = [EventKind::New, EventKind::Update, EventKind::Destroy];
     assert!(seen.iter().eq(life.iter().cycle().take(10)), "{seen:?}");
 
-    // What was not read is still there.
+    // Unread events are still there.
     let next = events.catch(|kind, _| ControlFlow::Break(kind))?;
     assert_eq!(next, ControlFlow::Break(EventKind::Update));
     Ok(())

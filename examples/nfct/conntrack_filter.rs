@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .protocols(Logic::Only, [Protocol::UDP, Protocol::TCP])?
         // Of TCP, only this state.
         .tcp_states(Logic::Only, [TcpState::Established])?
-        // Nothing from the loopback addresses.
+        // No events of the loopback addresses.
         .sources(Logic::Except, ["127.0.0.1/32".parse()?, "::1/128".parse()?])?;
     filter.attach(&events)?;
     // The filter stays on the socket; the object is not needed any more.

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.create(&objects::connection(Protocol::TCP, "10.0.0.1:5000".parse()?, "10.0.0.2:80".parse()?)?)?;
     session.create(&objects::connection(Protocol::UDP, "10.0.0.1:5353".parse()?, "10.0.0.2:53".parse()?)?)?;
 
-    // The C program gives a family, which the kernel does not look at: IPv6 goes too.
+    // The C program gives a family, which the kernel ignores: IPv6 goes too.
     session.flush()?;
     println!("flush conntrack: OK");
 

@@ -1,4 +1,4 @@
-//! `utils/conntrack_get.c`: looks an entry up by its tuple.
+//! `utils/conntrack_get.c`: looks up an entry by its tuple.
 
 #[path = "../support/objects.rs"]
 mod objects;
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ct.set(attr::PORT_SRC, 20)?;
     ct.set(attr::PORT_DST, 10)?;
 
-    // What C is given in a callback is the result here.
+    // The object that C passes to a callback is the result here.
     let found = session.get(&ct)?;
     println!("{}", found.to_text(TextFormat::plain().layer3())?);
     assert!(found.get(attr::ID).is_some() && found.get(attr::TIMEOUT) <= Some(100));

@@ -1,7 +1,7 @@
-//! `utils/conntrack_grp_create.c`: creates an entry with a helper, its attributes taken in groups.
+//! `utils/conntrack_grp_create.c`: creates an entry with a helper, from attributes in groups.
 //!
-//! Where C sets a group at once, each attribute is set by itself here: the library's groups mark
-//! attributes that they do not fill in.
+//! C sets a group at once; here each attribute is set by itself, because the library's groups mark attributes
+//! that they do not fill in.
 
 #[path = "../support/mod.rs"]
 mod support;

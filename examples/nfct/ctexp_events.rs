@@ -1,4 +1,4 @@
-//! `utils/ctexp_events.c`: events about connections and about expectations.
+//! `utils/ctexp_events.c`: events of connections and expectations.
 //!
 //! The C program has both on one handle. Here each kind has a subscription, and you wait for both sockets:
 //! poll(2) with `as_fd` of each, as with any other two descriptors.
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut session = Session::open()?;
     let master = expectations::master(&mut session)?;
     session.expectations().create(&expectations::announced(&master, 5000)?)?;
-    // With its master an expectation goes too.
+    // When its master is deleted, an expectation goes too.
     session.destroy(&master)?;
 
     let (mut of_connections, mut of_expectations) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! `utils/expect_events.c`: prints events about expectations.
+//! `utils/expect_events.c`: prints events of expectations.
 
 #[path = "../support/expectations.rs"]
 mod expectations;

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let master = expectations::master(&mut session)?;
     session.expectations().create(&expectations::announced(&master, 5000)?)?;
 
-    // The C program gives a family, which the kernel does not look at.
+    // The C program gives a family, which the kernel ignores.
     session.expectations().flush()?;
     println!("flush expectations: OK");
 

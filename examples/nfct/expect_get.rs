@@ -1,4 +1,4 @@
-//! `utils/expect_get.c`: looks an expectation up.
+//! `utils/expect_get.c`: looks up an expectation.
 
 #[path = "../support/expectations.rs"]
 mod expectations;

@@ -1,4 +1,4 @@
-//! The two ways to the table that the demonstration compares: `Handle` and the C library.
+//! The two doors to the table that the demonstration compares: `Handle` and the C library.
 
 use std::error::Error;
 use std::ops::RangeInclusive;
@@ -12,9 +12,9 @@ pub(crate) trait Door {
     fn name(&self) -> &'static str;
     fn unused_zone(&mut self, among: RangeInclusive<u16>) -> Result<u16>;
     fn create(&mut self, flow: &Flow) -> Result<()>;
-    /// Deletes an entry; `false` when it is gone already.
+    /// Deletes an entry; returns `false` if it is already gone.
     fn delete(&mut self, flow: &Flow) -> Result<bool>;
-    /// Deletes every entry of a zone, and counts them.
+    /// Deletes every entry of a zone, and returns their number.
     fn empty(&mut self, zone: u16) -> Result<u64>;
     fn list(&mut self, zone: u16) -> Result<Vec<Flow>>;
 }
@@ -54,7 +54,7 @@ fn found(deleted: netfilter_conntrack::Result<()>) -> Result<bool> {
     }
 }
 
-/// The C library's door, where this program was built with it.
+/// The C library's door, if this program was built with it.
 #[cfg(feature = "nfct")]
 pub(crate) fn library() -> Result<Option<Box<dyn Door>>> {
     Ok(Some(Box::new(netfilter_conntrack::nfct::Session::open()?)))
@@ -126,7 +126,7 @@ mod library {
 
 /// Lists a zone through both doors and compares every field of every entry.
 ///
-/// Timeouts run down meanwhile, so the C library's has to lie between those of two listings.
+/// Timeouts run down meanwhile, so the C library's must be between those of two dumps.
 pub(crate) fn list_alike(
     handle: &mut Handle,
     library: Option<&mut dyn Door>,
@@ -156,13 +156,13 @@ fn sorted(mut flows: Vec<Flow>) -> Vec<Flow> {
     flows
 }
 
-/// Where two flows differ: the field, as `Handle` has it and as the C library has it.
+/// Returns the difference of two flows: the field, as `Handle` has it and as the C library has it.
 fn difference(by_handle: &Flow, by_library: &Flow) -> String {
     let [ours, theirs] = [by_handle, by_library].map(|flow| format!("{flow:#?}"));
     let mut text = format!("{} differs, Handle | C library:", by_handle.key());
     let mut field = "";
     for (ours, theirs) in ours.lines().zip(theirs.lines()) {
-        // A field of the flow itself is indented by four spaces, what is in it by more.
+        // Fields of the flow itself are indented by four spaces, nested ones by more.
         if let Some(name) = ours.strip_prefix("    ").filter(|rest| !rest.starts_with(' ')) {
             field = name.split(':').next().unwrap_or(name);
         }

@@ -21,7 +21,7 @@ pub(crate) fn master(session: &mut Session) -> Result<Conntrack, Box<dyn Error>>
     Ok(master)
 }
 
-/// The data connection to this port of the server, from any port of the client.
+/// Returns the data connection to this port of the server, from any port of the client.
 pub(crate) fn announced(master: &Conntrack, port: u16) -> Result<Expect, Box<dyn Error>> {
     let all = Ipv4Addr::BROADCAST;
     let mut expect = Expect::new()?;

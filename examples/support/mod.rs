@@ -7,11 +7,11 @@ use std::process::{Command, exit};
 /// Set in the process that runs inside its own namespace.
 const INSIDE: &str = "NFCT_EXAMPLE_INSIDE";
 
-/// Starts this program again in a new network namespace and ends with its exit code; returns at
-/// once in the program that was started so.
+/// Starts this program again in a new network namespace and ends with its exit code. In the program started
+/// that way, it returns at once.
 ///
-/// Without root a user namespace around it gives the rights; where the system forbids that, the
-/// error reports it.
+/// Without root, a user namespace around it gives the rights; if the system forbids that, the error reports
+/// it.
 pub(crate) fn in_own_namespace() -> Result<(), Box<dyn Error>> {
     if env::var_os(INSIDE).is_some() {
         return Ok(());

@@ -6,7 +6,8 @@ use netfilter_conntrack::TcpState;
 use netfilter_conntrack::model::{Family, Protocol};
 use netfilter_conntrack::nfct::{Conntrack, ObjectError, attr};
 
-/// An established TCP connection, or a flow of a protocol without states, that lasts 100 seconds.
+/// Returns an established TCP connection, or a flow of a protocol without states, with a timeout of 100
+/// seconds.
 pub(crate) fn connection(
     protocol: Protocol,
     src: SocketAddrV4,

@@ -1,4 +1,4 @@
-//! Writes the first inputs of all targets below a folder. It is no target itself.
+//! Writes the first inputs of all targets below a folder. It is not a target itself.
 
 fn main() {
     let folder = std::env::args_os().nth(1).expect("a folder");

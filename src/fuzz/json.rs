@@ -21,14 +21,14 @@ use crate::save;
 pub(super) fn run(data: &[u8]) {
     let Some((&form, rest)) = data.split_first() else { return };
     match form % 6 {
-        // As it is: so seeds are real entries.
+        // Unmodified, because seeds are real entries.
         0 => text(rest),
         1 => lines(rest),
         form => generated(form, rest),
     }
 }
 
-/// Text of any kind: what can be read of it is written and read alike.
+/// Arbitrary text: every value that can be read is written and read back unchanged.
 fn text(bytes: &[u8]) {
     read::<Flow>(bytes);
     read::<Event>(bytes);
@@ -51,7 +51,7 @@ fn returns<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> St
     text
 }
 
-/// The lines of a save: each that is a flow is written and read alike, and nothing follows an end.
+/// The lines of a save: each flow is written and read back unchanged, and the end is the last line.
 fn lines(bytes: &[u8]) {
     let found = save::lines(bytes);
     assert!(found.is_sorted_by(|one, other| one.0 < other.0), "each line once");
@@ -89,12 +89,12 @@ fn generated(form: u8, rest: &[u8]) {
     if form == 5 { lines(&changed) } else { self::text(&changed) }
 }
 
-/// As a kernel reports it.
+/// A flow as a kernel reports it.
 fn flow(random: &mut Random) -> Flow {
     alike::ours(&Entry::random(random).message()).expect("a flow")
 }
 
-/// Changes of bytes that JSON is made of.
+/// Changes bytes that are part of JSON's syntax.
 fn changed(mut text: Vec<u8>, random: &mut Random) -> Vec<u8> {
     for _ in 0..random.below(4) {
         let at = random.below(text.len());

@@ -1,4 +1,4 @@
-//! Messages: as they are, put together of attributes, generated and changed.
+//! Messages: unmodified, composed of attributes, generated, and mutated.
 
 use super::source;
 use crate::model::flow::Flow;
@@ -13,7 +13,7 @@ use crate::nfct::tests::hostile::{fix_length, mutate, parse_expectation};
 use crate::nfct::tests::sample::{Random, V4, V6, new_message};
 use crate::nfct::{Comparison, Conntrack, Expect, Parts, TextFormat, attr};
 
-/// The form of the bytes: the first of them decides.
+/// The number of forms; the first byte selects one.
 const FORMS: u8 = 8;
 
 /// A message about an entry or an expectation.
@@ -22,12 +22,12 @@ enum Message {
     Expectation(Vec<u8>),
 }
 
-/// The message that the bytes stand for.
+/// Returns the message encoded by these bytes.
 fn message(data: &[u8]) -> Option<Message> {
     let (&form, rest) = data.split_first()?;
     let mut random = Random::new(source::begin(rest));
     Some(match form % FORMS {
-        // As it is: so seeds are real messages.
+        // Unmodified, because seeds are real messages.
         0 => Message::Entry(rest.to_vec()),
         1 => Message::Expectation(rest.to_vec()),
         2 => Message::Entry(with_headers(CT_NEW, form, rest)),
@@ -39,7 +39,7 @@ fn message(data: &[u8]) -> Option<Message> {
         }
         5 => {
             let expectation = reported(&mut Chance(random.next() | 1));
-            // The family of all tuples is in the headers, which stay.
+            // The headers stay unchanged: they hold the family of all tuples.
             Message::Expectation(changed(expectation_message(&expectation), 20, &mut random))
         }
         6 => Message::Entry(with_headers(CT_NEW, form, &nonsense::conntrack(&mut |end| random.below(end)))),
@@ -59,7 +59,7 @@ fn with_headers(kind: u16, form: u8, attributes: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Up to three changes behind the first bytes.
+/// Applies up to three changes after the first `behind` bytes.
 fn changed(mut message: Vec<u8>, behind: usize, random: &mut Random) -> Vec<u8> {
     let mut rest = message.split_off(behind);
     for _ in 0..random.below(4) {
@@ -72,7 +72,8 @@ fn changed(mut message: Vec<u8>, behind: usize, random: &mut Random) -> Vec<u8> 
     message
 }
 
-/// Each passes the guard or not; what passes can be read, copied, compared, printed and built.
+/// Each message passes the guard or is rejected. Those that pass can be read, copied, compared, printed and
+/// built.
 pub(super) fn handled(data: &[u8]) {
     match message(data) {
         Some(Message::Entry(message)) => entry(&message),
@@ -87,7 +88,7 @@ pub(super) fn handled(data: &[u8]) {
     }
 }
 
-/// Both readers agree, or the list has the reason why not.
+/// Both decoders agree, or the list of differences has the reason.
 pub(super) fn compared(data: &[u8]) {
     match message(data) {
         Some(Message::Entry(message)) => drop(differences::compare(&message)),
@@ -113,14 +114,14 @@ fn entry(message: &[u8]) {
     used(&ct);
     if let Ok(flow) = decoded {
         let _ = flow.text().to_string();
-        // Everything that was reported can be an object, unless it contradicts itself.
+        // Every reported flow can become an object, unless it contradicts itself.
         if let Ok(object) = Conntrack::try_from(&flow) {
             used(&object);
         }
     }
 }
 
-/// Reads everything of an object, and makes others of it.
+/// Reads every part of an object, and derives others from it.
 pub(super) fn used(ct: &Conntrack) {
     let copy = ct.clone();
     let strict = Comparison::all().strict();
@@ -130,7 +131,7 @@ pub(super) fn used(ct: &Conntrack) {
         assert_eq!(one.is_ok(), other.is_ok());
     }
     let plain = TextFormat::plain();
-    // An age goes by the clock, which may have gone on in between.
+    // An age depends on the clock, which may have advanced in between.
     let has_age = ct.is_set(attr::TIMESTAMP_START) && !ct.is_set(attr::TIMESTAMP_STOP);
     assert!(has_age || ct.to_text(plain) == copy.to_text(plain), "a clone prints the same");
     let _ = (Flow::try_from(ct), ct.is_snat(), ct.is_dnat(), ct.is_port_snat(), ct.is_port_dnat());
@@ -138,7 +139,7 @@ pub(super) fn used(ct: &Conntrack) {
         let (mut one, mut other) = (new_message(family), new_message(family));
         assert_eq!(ct.append_to(&mut one), copy.append_to(&mut other));
         assert_eq!(one.as_bytes(), other.as_bytes(), "a clone is built the same");
-        // The guard takes what the library builds, as the kernel does.
+        // The guard accepts messages built by the library, as the kernel does.
         if !one.as_bytes()[20..].is_empty() {
             Conntrack::parse(one.as_bytes()).expect("a message");
         }
@@ -150,7 +151,7 @@ pub(super) fn used(ct: &Conntrack) {
     changed_nat(copy);
 }
 
-/// The library's changes of a whole object.
+/// The library's operations that change a whole object.
 fn changed_nat(mut ct: Conntrack) {
     let _ = (ct.undo_snat(), ct.undo_dnat(), ct.undo_port_snat(), ct.undo_port_dnat());
     let _ = (ct.setup_reply(), ct.setup_original());

@@ -1,9 +1,8 @@
-//! What `./dev fuzz` runs: a function for each of its targets, which takes the fuzzer's bytes and panics where a
-//! promise is broken.
+//! The targets of `./dev fuzz`: one function each, which takes the fuzzer's bytes and panics if a promise is
+//! broken.
 //!
-//! This module is there in a build with `--cfg nfct_fuzz` alone. It uses the generators of the unit tests: with the
-//! fuzzer's bytes they are what a valid thing is made of, and so small changes of the bytes are small changes of
-//! the thing.
+//! This module exists only in builds with `--cfg nfct_fuzz`. It uses the generators of the unit tests, which
+//! build valid input from the fuzzer's bytes: a small change of the bytes is a small change of that input.
 
 mod json;
 mod messages;
@@ -15,7 +14,7 @@ pub(crate) mod source;
 mod text;
 
 /// (1) Messages about entries and expectations: the guard, the C parser, text, clone, copy, comparison, and
-/// messages built of what was read.
+/// messages built from the parsed objects.
 pub fn messages(data: &[u8]) {
     messages::handled(data);
 }
@@ -26,7 +25,7 @@ pub fn decoder(data: &[u8]) {
     messages::compared(data);
 }
 
-/// (3) Flows and expectations as requests: read again they are the same, and a delete always has its tuple.
+/// (3) Flows and expectations as requests: read back they are equal, and a delete always has its tuple.
 pub fn requests(data: &[u8]) {
     requests::run(data);
 }
@@ -36,12 +35,12 @@ pub fn json(data: &[u8]) {
     json::run(data);
 }
 
-/// (5) Selectors beside a naive evaluation, and programs for the kernel beside selectors.
+/// (5) Selectors compared with a naive evaluation, and programs for the kernel compared with selectors.
 pub fn selectors(data: &[u8]) {
     selectors::run(data);
 }
 
-/// (6) Lines of flows and expectations beside those of the C library.
+/// (6) Lines of flows and expectations compared with those of the C library.
 pub fn text(data: &[u8]) {
     text::run(data);
 }
@@ -51,10 +50,10 @@ pub fn objects(data: &[u8]) {
     objects::run(data);
 }
 
-/// Writes the first input of each target into a folder of its name.
+/// Writes the first inputs of each target into a folder with the target's name.
 ///
 /// # Errors
-/// What the file system says.
+/// Returns the error of the file system.
 pub fn seeds(folder: &std::path::Path) -> std::io::Result<()> {
     seeds::write(folder)
 }

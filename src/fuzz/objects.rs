@@ -1,5 +1,5 @@
-//! Sequences of operations on objects of the C library: attributes set, read and taken away in any order,
-//! copies, masks of labels that move, filters.
+//! Sequences of operations on objects of the C library: attributes set, read and unset in any order, copies,
+//! label masks moved into objects, filters.
 
 mod filters;
 
@@ -16,9 +16,9 @@ use crate::nfct::tests::encode::Chance;
 use crate::nfct::tests::sample::Random;
 use crate::nfct::{Bitmask, Comparison, Conntrack, Expect, Parts, TextFormat, attr, expect_attr};
 
-/// How many objects there are at a time.
+/// The number of objects that exist at a time.
 const OBJECTS: usize = 3;
-/// How many operations one run has at most.
+/// The most operations in one run.
 const MOST: usize = 60;
 
 struct World {
@@ -39,7 +39,7 @@ pub(super) fn run(data: &[u8]) {
         expectations: (0..2).map(|_| Expect::new().expect("an object")).collect(),
         masks: vec![Bitmask::new().expect("a mask")],
     };
-    // A few bytes for each, so that longer input is longer sequences.
+    // A few bytes for each operation, so that longer input gives longer sequences.
     for _ in 0..(length / 4).clamp(4, MOST) {
         world.step();
     }
@@ -65,13 +65,13 @@ impl World {
             15 => self.masks(one),
             16 | 17 => self.expectation(),
             18 => filters::dump(&self.objects[one], &mut self.random),
-            // They cost as much as everything else together.
+            // Event filters cost as much as everything else together.
             _ if self.random.below(16) == 0 => filters::events(&mut self.random),
             _ => self.compare(one, other),
         }
     }
 
-    /// One that was read, or made from a flow, or new.
+    /// Returns an object that was parsed, made from a flow, or is new.
     fn fresh(&mut self) -> Conntrack {
         match self.random.below(3) {
             0 => {
@@ -121,7 +121,7 @@ impl World {
         let _ = self.objects[one].to_text(format);
     }
 
-    /// A request about one entry has its tuple, or is none.
+    /// A request about one entry has its tuple, or is not built.
     fn send(&mut self, one: usize) {
         for request in requests::ALL {
             if let Ok(message) = Message::for_object(request, &self.objects[one]) {
@@ -143,7 +143,7 @@ impl World {
         };
     }
 
-    /// Labels are moved into objects, and read as copies.
+    /// Moves labels into objects, and reads them back as copies.
     fn masks(&mut self, one: usize) {
         let bit = self.random.below(140) as u16;
         let Some(mask) = self.masks.last_mut() else { return };
@@ -226,7 +226,7 @@ fn tuple(random: &mut Random) -> Option<Tuple> {
     Some(Chance(random.next() | 1).flow().original)
 }
 
-/// Mostly one that the library knows.
+/// Usually a family that the library supports.
 fn family(random: &mut Random) -> u8 {
     [2, 10][random.below(2)]
 }
@@ -243,7 +243,7 @@ fn byte(random: &mut Random) -> u8 {
     random.below(256) as u8
 }
 
-/// Families that there are, and others.
+/// Families that exist, and others.
 fn any_family(random: &mut Random) -> u8 {
     [2, 10, 2, 10, 2, 10, 0, 255][random.below(8)]
 }
@@ -264,7 +264,7 @@ fn name(random: &mut Random) -> &'static str {
     ["", "ftp", "a", "fifteen-letters", "sixteen-letters.", "a\0b"][random.below(6)]
 }
 
-/// Makes tables of operations out of attributes and generators of their values.
+/// Generates tables of operations from attributes and the generators of their values.
 macro_rules! operations {
     ($set:ident, $read:ident, $away:ident, $object:ty, $of:ident, $attrs:ident;
      $($generate:ident: $($name:ident)*;)*) => {
@@ -272,7 +272,7 @@ macro_rules! operations {
             let value = $generate(random);
             if object.set($attrs::$name, value).is_ok() {
                 assert!(object.is_set($attrs::$name), stringify!($name));
-                // Where others decide, it may not be what the place now holds.
+                // Where the value is derived from other attributes, it may differ from the one that was set.
                 let found = object.get($attrs::$name);
                 assert!(found.is_none() || found == Some(value.into()), stringify!($name));
             }

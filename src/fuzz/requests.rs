@@ -44,7 +44,7 @@ fn flow(flow: Flow) {
         let Ok(message) = Message::for_flow(kind, &flow) else { continue };
         names(message.as_bytes(), &flow);
     }
-    // Without the id that a delete in a zone for one direction needs there is none.
+    // A delete in a zone of one direction needs the id; without it there is no object.
     let Ok(object) = Conntrack::try_from(&flow) else { return };
     for kind in ALL {
         let Ok(message) = Message::for_object(kind, &object) else { continue };
@@ -76,9 +76,9 @@ fn read(message: &[u8]) -> Result<Flow, Malformed> {
     decode::own_read(checked.bytes(), &mut flow).map(|()| flow)
 }
 
-/// A flow without the parts that only requests carry, and with those that a request adds.
+/// Returns the flow without the parts that exist only in requests, and with those that a request adds.
 fn as_sent(mut flow: Flow) -> Flow {
-    // Every entry that can be asked for is confirmed.
+    // Every entry that can be requested is confirmed.
     flow.status = flow.status.map(|status| status | Status::CONFIRMED);
     flow.id = None;
     flow.extra.mark_mask = None;
@@ -92,7 +92,7 @@ fn as_sent(mut flow: Flow) -> Flow {
     flow
 }
 
-/// Flags go with their mask: all of them where there is none.
+/// Flags are sent with their mask; without one, the mask has all bits.
 fn with_masks(info: &mut ProtoInfo) {
     if let ProtoInfo::Tcp(info) = info {
         for peer in [&mut info.peers.original, &mut info.peers.reply] {
@@ -109,7 +109,7 @@ fn is_empty(info: &ProtoInfo) -> bool {
     }
 }
 
-/// One as the kernel reports it comes back.
+/// An expectation in the form that the kernel reports survives the round trip.
 fn expectation(expectation: &Expectation) {
     let family = expectation.expected.family();
     let mut message = request(EXP_NEW, 0, family);
@@ -122,7 +122,7 @@ fn expectation(expectation: &Expectation) {
         (expectation.flags, expectation.timeout, expectation.class)
     );
     assert_eq!((&back.helper, &back.function), (&expectation.helper, &expectation.function));
-    // No address at all is written as the one that is all zeros.
+    // No address is written as the unspecified address, all zeros.
     let sent = expectation.nat.map(|mut nat| {
         nat.address = nat.address.filter(|address| !address.is_unspecified());
         nat
@@ -131,7 +131,7 @@ fn expectation(expectation: &Expectation) {
     named(expectation);
 }
 
-/// A delete, and every other request of an object, names what is expected.
+/// A delete, and every other request built from an object, has the expected tuple.
 fn named(expectation: &Expectation) {
     let family = expectation.expected.family();
     let mut delete = request(EXP_DELETE, 0, family);
@@ -149,7 +149,7 @@ fn named(expectation: &Expectation) {
     }
 }
 
-/// A request about one expectation has the tuple of what is expected.
+/// A request about one expectation has the expected tuple.
 fn of_expected(message: &[u8], expectation: &Expectation) {
     let tuple = Attributes::new(&message[20..])
         .map(|attribute| attribute.expect("a whole one"))

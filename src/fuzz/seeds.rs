@@ -1,4 +1,5 @@
-//! Seeds: messages of the running kernel, made in a network namespace of its own, and the entries in them as JSON.
+//! Seeds: messages of the running kernel, made in a network namespace of its own, and the entries in them as
+//! JSON.
 
 use std::fs;
 use std::io;
@@ -18,17 +19,17 @@ use crate::nfct::tests::encode::Chance;
 use crate::select::random;
 use crate::{netns, save};
 
-/// How many entries are tried; some have the tuple of another, or a part that this kernel lacks.
+/// The number of entries tried; some have the tuple of another, or a part that this kernel lacks.
 const TRIED: usize = 150;
-/// How many seeds of a kind are enough.
+/// Enough seeds of one kind.
 const ENOUGH: usize = 200;
 
-/// Writes seeds for each target to a folder of its name. Where no network namespace can be made there are none but
-/// those that need no kernel.
+/// Writes seeds for each target to a folder with its name. If no network namespace can be created, only those
+/// that need no kernel are written.
 pub(super) fn write(folder: &Path) -> io::Result<()> {
     for target in ["messages", "decoder", "requests", "json", "selectors", "text", "objects"] {
         fs::create_dir_all(folder.join(target))?;
-        // Enough bytes for the generators to begin with.
+        // Enough bytes to start the generators.
         for form in 0..32u8 {
             let bytes: Vec<u8> =
                 (0..120u8).map(|byte| byte.wrapping_mul(form | 1).wrapping_add(form)).collect();
@@ -59,13 +60,13 @@ pub(super) fn write(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A file named by its contents, so that nothing is there twice.
+/// Writes a file named after its contents, so that nothing is there twice.
 fn put(folder: &Path, target: &str, bytes: &[u8]) -> io::Result<()> {
     let name = format!("{:016x}", super::source::begin(bytes));
     fs::write(folder.join(target).join(name), bytes)
 }
 
-/// Events and listings of entries and expectations, with every part that requests can give them.
+/// Events and dumps of entries and expectations, with every part that requests can set.
 fn messages() -> crate::Result<Vec<Vec<u8>>> {
     let mut handle = Handle::open()?;
     let mut monitor = Monitor::open().expect("a socket");

@@ -1,4 +1,5 @@
-//! Selectors beside a naive evaluation, sets beside their selectors, and programs for the kernel beside both.
+//! Selectors compared with a naive evaluation, sets compared with their selectors, and programs for the
+//! kernel compared with both.
 
 mod generate;
 mod naive;
@@ -10,7 +11,7 @@ use crate::model::flow::Flow;
 use crate::select::random::Chance;
 use crate::select::{Selector, SelectorSet};
 
-/// How many flows and events are tried with what was made.
+/// The number of flows and events tried with each selector or set.
 const TRIED: usize = 8;
 
 pub(super) fn run(data: &[u8]) {
@@ -40,7 +41,7 @@ fn selector(chance: &mut Chance, depth: u64) {
     }
 }
 
-/// An event of a flow, without fields that events of its kind never or not always have.
+/// Returns an event of a flow, without fields that are never, or not always, in events of its kind.
 fn event(chance: &mut Chance, flow: &Flow) -> EntryEvent<Flow> {
     let kind = chance.one(&EventKind::ALL);
     let mut entry = flow.clone();
@@ -51,7 +52,7 @@ fn event(chance: &mut Chance, flow: &Flow) -> EntryEvent<Flow> {
     EntryEvent { kind, entry, port_id: 0, namespace: None }
 }
 
-/// A set answers as its selectors do, one after another.
+/// A set gives the same result as its selectors, one after another.
 fn set(chance: &mut Chance, depth: u64) {
     let count = chance.below(24);
     let selectors: Vec<Selector> = (0..count).map(|_| chance.selector(depth)).collect();
@@ -61,7 +62,7 @@ fn set(chance: &mut Chance, depth: u64) {
         let first = selectors.iter().position(|selector| selector.matches(&flow));
         assert_eq!(set.position(&flow), first, "{selectors:?}\n{flow:?}");
         assert_eq!(set.matches(&flow), first.is_some());
-        // What the kernel is asked to leave out is nothing that is wanted.
+        // The kernel's filter never drops a flow that the set matches.
         if let Ok(filter) = set.filter() {
             assert!(first.is_none() || filter.matches(&flow), "{selectors:?}\n{flow:?}");
         }

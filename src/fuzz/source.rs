@@ -7,10 +7,10 @@ thread_local! {
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lets the generators draw from these bytes. When they have none left they go on by themselves, from the
-/// number returned here: the same for the same bytes, and never 0.
+/// Lets the generators draw from these bytes. After the last one they continue from the number returned here:
+/// the same for the same bytes, and never 0.
 pub(crate) fn begin(data: &[u8]) -> u64 {
-    // Drawn from the end, which is cheap.
+    // Bytes are drawn from the end, which is cheap.
     BYTES.with_borrow_mut(|bytes| {
         bytes.clear();
         bytes.extend(data.iter().rev());
@@ -20,7 +20,7 @@ pub(crate) fn begin(data: &[u8]) -> u64 {
     hasher.finish() | 1
 }
 
-/// A number below `end`; `None` when the bytes are used up.
+/// Returns a number below `end`, or `None` after the last byte.
 pub(crate) fn below(end: u64) -> Option<u64> {
     let width = match end {
         ..=0x100 => 1,

@@ -1,4 +1,4 @@
-//! Lines beside those that the C library prints.
+//! Lines compared with those that the C library prints.
 
 use super::source;
 use crate::model::flow::Flow;
@@ -20,7 +20,7 @@ pub(super) fn run(data: &[u8]) {
     let options = usize::from(*options);
     let mut random = Random::new(source::begin(rest));
     match form % 4 {
-        // As it is: so seeds are real messages.
+        // Unmodified, because seeds are real messages.
         0 => reported_flow(rest, options),
         1 => {
             let mut message = Entry::random(&mut random).message();
@@ -42,7 +42,7 @@ fn reported_flow(message: &[u8], options: usize) {
 }
 
 fn flow(flow: &Flow, options: usize) {
-    // What contradicts itself is no object.
+    // Contradictory input makes no object.
     if let Ok(object) = Conntrack::try_from(flow) {
         NAMES.with(|names| compare_flow(flow, &object, options, names));
     }

@@ -109,13 +109,13 @@ fn nothing_is_done_before_it_is_asked_for() {
     let flows: Vec<Flow> = (0..200).map(numbered).collect();
     drop(handle.create_many(&flows));
     assert!(all(&mut handle).is_empty());
-    // One item is one batch.
+    // The first item completes one batch.
     handle.create_many(&flows).next().expect("an item").1.expect("created");
     assert_eq!(all(&mut handle).len(), 64);
 }
 
-/// The kernel refuses a whole datagram of somebody without rights with one answer, to its first
-/// request. Nobody waits for the others.
+/// Without rights, the kernel refuses a whole datagram with one answer, to its first request. No call waits
+/// for the other answers.
 #[test]
 fn without_rights_every_verdict_says_so_at_once() {
     let mut handle = require_kernel!();
@@ -133,7 +133,7 @@ fn without_rights_every_verdict_says_so_at_once() {
     assert_eq!(all(&mut handle).len(), 1);
 }
 
-/// Makes a buffer of a socket as small as the kernel allows.
+/// Makes a socket's buffer as small as the kernel allows.
 fn shrink(socket: impl AsFd, buffer: libc::c_int) {
     let smallest: libc::c_int = 1;
     let fd = socket.as_fd().as_raw_fd();
@@ -142,7 +142,7 @@ fn shrink(socket: impl AsFd, buffer: libc::c_int) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// With a receive buffer for hardly one verdict the batches shrink, and no verdict is lost.
+/// With a receive buffer that barely holds one ACK, batches shrink, and no ACK is lost.
 #[test]
 fn a_small_receive_buffer_makes_smaller_batches() {
     let mut handle = require_kernel!();
@@ -154,7 +154,7 @@ fn a_small_receive_buffer_makes_smaller_batches() {
     assert!(handle.create_many(&flows).all(|(_, verdict)| matches!(verdict, Err(Error::Exists(_)))));
 }
 
-/// 64 requests are more than the smallest send buffer takes, which the kernel refuses with `EMSGSIZE`.
+/// 64 requests exceed the smallest send buffer, and the kernel refuses them with `EMSGSIZE`.
 #[test]
 fn a_small_send_buffer_makes_smaller_batches() {
     let mut handle = require_kernel!();
@@ -171,13 +171,13 @@ fn a_small_send_buffer_makes_smaller_batches() {
     assert_eq!(common::delete_each(&mut handle, &entries).expect("an outcome").deleted.len(), 200);
 }
 
-/// The receive buffer shrinks behind the back of a batch, so that its verdicts find no room. What the
-/// kernel did, it did; what it said about it is lost, and nothing is made up.
+/// The receive buffer shrinks while a batch runs, so that its ACKs do not fit. The requests were carried out,
+/// but their results are lost, and none is invented.
 #[test]
 fn a_verdict_that_was_lost_is_neither_success_nor_failure() {
     let mut handle = require_kernel!();
     let flows: Vec<Flow> = (0..200).map(numbered).collect();
-    // The first half of them is there already.
+    // The first half of the flows exists already.
     let (there, new) = flows.split_at(100);
     create(&mut handle, there);
     let socket = handle.as_fd().try_clone_to_owned().expect("a descriptor");
@@ -194,15 +194,15 @@ fn a_verdict_that_was_lost_is_neither_success_nor_failure() {
             }
             Err(error) => panic!("{error}"),
         }
-        // From the second batch on there are no more requests than verdicts find room.
+        // From the second batch on, there are no more requests than ACKs that fit.
         assert!(unknown <= 64 && (position < 64 || unknown > 0), "{unknown} of {position}");
     }
     assert_eq!(unknown, 64);
-    // Not one of the batch had failed but those that were there.
+    // No request of the batch failed, except for the flows that existed.
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows));
 }
 
-/// The first error ends it for the caller; what went in the same system call was tried all the same.
+/// The caller stops at the first error; the requests in the same system call were carried out nevertheless.
 #[test]
 fn asking_can_stop_at_the_first_error() {
     let mut handle = require_kernel!();
@@ -213,7 +213,7 @@ fn asking_can_stop_at_the_first_error() {
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows[..128]));
 }
 
-/// What was not sent was not done, whatever the reason: no verdict says that it may have been.
+/// Requests that could not be sent were not carried out, for any errno, and no result suggests otherwise.
 #[test]
 fn what_cannot_be_sent_is_not_unknown() {
     let mut handle = require_kernel!();

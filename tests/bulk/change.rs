@@ -1,4 +1,4 @@
-//! A change of the state of TCP, of its flags and of the helper, made to what selectors match.
+//! Changes of TCP state, TCP flags and helper, for the entries that a selector matches.
 
 use crate::common::{flow, tcp, udp};
 use netfilter_conntrack::error::{FlowPart, InputError};
@@ -16,7 +16,7 @@ fn tcp_info(handle: &mut Handle, tuple: Tuple) -> TcpInfo {
     }
 }
 
-/// Makes a change to every TCP entry, each of which it must succeed with.
+/// Changes every TCP entry; each change must succeed.
 fn change(handle: &mut Handle, change: Change) -> u64 {
     let outcome = handle.update_matching(Selector::any_zone().tcp(), change).run().expect("an outcome");
     assert_eq!((outcome.failed, outcome.is_complete()), (0, true), "{outcome:?}");
@@ -62,7 +62,7 @@ fn flags_of_tcp_are_set_and_cleared_within_their_mask() {
     assert_eq!(flags(&mut handle, Direction::Reply), Some(TcpFlags::WINDOW_SCALE), "all of them");
 }
 
-/// What the kernel or this crate refuses is told for each entry, and keeps no other from its change.
+/// A change that the kernel or this crate refuses is reported for its entry, and does not affect the others.
 #[test]
 fn an_entry_that_cannot_have_it_is_named_with_the_part() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! Deleting by selectors: exactly what was asked for, and what became of it.
+//! Deleting by selectors: exactly the matched entries are deleted, with a result for each.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +28,7 @@ fn counts(outcome: &Outcome) -> [u64; 4] {
     [outcome.done, outcome.already_gone, outcome.failed, outcome.left]
 }
 
-/// One entry differs from those that are meant in one thing only, for each thing.
+/// Each neighbor differs from the matched entries in one condition only, for every condition.
 #[test]
 fn every_near_miss_survives() {
     let mut handle = require_kernel!();
@@ -95,7 +95,8 @@ fn nothing_is_deleted_for_an_empty_list_or_a_mistake() {
         (Selector::all().udp().tcp(), InputError::Contradiction("protocols")),
     ];
     for (selector, error) in wrong {
-        // One mistake among many spoils the whole: who knows what was meant. The error has its place.
+        // One mistake among many selectors makes the whole set an error, because the intention is unclear.
+        // The error has its position.
         let set = SelectorSet::from(vec![Selector::zone(0), selector.clone()]);
         assert_eq!(handle.delete_matching(selector).run(), Err(error.clone().into()));
         let in_set = InputError::Selector { position: 1, error: Box::new(error) };
@@ -140,8 +141,8 @@ fn a_deadline_ends_the_pass_and_says_so() {
     let last = dry.expect("a listing").last();
     assert!(matches!(last, Some(Err(Error::TimedOut(_)))), "{last:?}");
 
-    // A predicate that takes its time after 200 entries: some are deleted before the deadline, the
-    // others stay. A machine that takes long to list them all has longer.
+    // A predicate that is slow after 200 entries: some are deleted before the deadline, the others stay. A
+    // machine that takes longer to list them all gets more time.
     let began = Instant::now();
     assert_eq!(all(&mut handle).len(), 5000);
     let deadline = Duration::from_millis(500) + 2 * began.elapsed();
@@ -159,7 +160,7 @@ fn a_deadline_ends_the_pass_and_says_so() {
     assert!(outcome.is_complete() && all(&mut handle).is_empty());
 }
 
-/// What a security group would ask: three thousand pairs of addresses, both families, in one pass.
+/// The request of a security group: three thousand pairs of addresses, both families, in one pass.
 #[test]
 fn three_thousand_selectors_take_one_pass() {
     let mut handle = require_kernel!();
@@ -186,7 +187,7 @@ fn three_thousand_selectors_take_one_pass() {
     assert!(!left.iter().any(|flow| set.matches(flow)));
 }
 
-/// Stale flows after a port-forward change: by the port that was asked for or the one behind it.
+/// Stale flows after a change of a port forward: by the port that the client used, or the one behind it.
 #[test]
 fn original_and_translated_ports_are_told_apart() {
     let mut handle = require_kernel!();
@@ -208,7 +209,7 @@ fn original_and_translated_ports_are_told_apart() {
     );
 }
 
-/// Entries come and go while the pass runs, one of them with the tuple of one that was found.
+/// Entries come and go while the pass runs, and some new ones have the tuple of an entry found before.
 #[test]
 fn what_is_made_meanwhile_is_never_taken_for_what_was_found() {
     let mut handle = require_kernel!();
@@ -223,7 +224,7 @@ fn what_is_made_meanwhile_is_never_taken_for_what_was_found() {
                 if done.load(Ordering::Relaxed) {
                     return remade;
                 }
-                // The same tuple with another mark: not what is asked for.
+                // The same tuple with another mark, which the selector does not match.
                 let _ = rival.delete_by_tuple(flow.original, flow.zone);
                 remade += u64::from(rival.create(&flow.clone().mark(2)).is_ok());
             }
@@ -234,8 +235,9 @@ fn what_is_made_meanwhile_is_never_taken_for_what_was_found() {
         (outcome.expect("an outcome"), rival.join().expect("no panic"))
     });
     let left = all(&mut handle);
-    // Whatever was replaced has the other mark, and is there; but for the few that came to lie where
-    // their predecessor was in the kernel's memory, and so have its id, at just the wrong time.
+    // Every replaced flow has the other mark, and is still there, with a few exceptions: those that the
+    // kernel placed at the address of their predecessor at just the wrong time, and which therefore have its
+    // id.
     let others = left.iter().filter(|flow| flow.mark == Some(2)).count() as u64;
     let replaced = flows.iter().step_by(7).count() as u64;
     assert!(others * 10 >= remade.min(replaced) * 9, "{others} of {remade} left");
@@ -243,7 +245,7 @@ fn what_is_made_meanwhile_is_never_taken_for_what_was_found() {
     assert!(outcome.done + outcome.already_gone + others * 11 / 10 >= 20_000, "{outcome:?}, {others}");
 }
 
-/// Somebody else is always faster with every third.
+/// A rival is always faster with every third entry.
 #[test]
 fn what_is_gone_before_is_counted_by_itself() {
     let mut handle = require_kernel!();
@@ -260,7 +262,7 @@ fn what_is_gone_before_is_counted_by_itself() {
             true
         });
         let outcome = handle.delete_matching(&doomed).limit(limit).run().expect("an outcome");
-        // What was gone does not count towards the limit.
+        // Entries that were already gone do not count towards the limit.
         let (gone, left) =
             if limit == 100 { (outcome.already_gone, 200 - outcome.already_gone) } else { (100, 0) };
         assert_eq!(counts(&outcome), [limit.min(200), gone, 0, left]);
@@ -298,7 +300,7 @@ fn a_panic_in_a_predicate_leaves_the_handle_usable() {
     assert_eq!(outcome.done, 2000);
 }
 
-/// What a bulk operation hits is shown entry by entry, as it was before, and nothing else is.
+/// Each entry of a bulk operation is passed to the callback as it was before, and no other entry is.
 #[test]
 fn each_entry_that_is_hit_is_shown() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! Many entries at once: batches, and what selectors match.
+//! Many entries at once: batches, and operations on the entries that selectors match.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
@@ -10,6 +10,6 @@ mod delete_matching;
 mod matching;
 mod memory;
 
-/// Counts for each thread, so tests at the same time do not disturb each other.
+/// Counts per thread, so that tests running at the same time do not disturb each other.
 #[global_allocator]
 static MEMORY: common::memory::Counting = common::memory::Counting;

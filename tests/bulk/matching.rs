@@ -49,7 +49,7 @@ fn a_change_leaves_alone_what_it_does_not_name() {
     let after = handle.get(spared).expect("there");
     assert_eq!((after.mark, after.labels, after.status), (before.mark, before.labels, before.status));
 
-    // One mark for all, and zero is a mark.
+    // One mark for all, and zero is a valid mark.
     let outcome = handle.update_matching(Selector::all(), Change::new().mark(0)).run().expect("an outcome");
     assert_eq!(outcome.done, 2);
     assert!(all(&mut handle).iter().all(|flow| flow.mark == Some(0)));
@@ -91,7 +91,7 @@ fn every_kind_of_entry_can_be_changed_and_deleted() {
     assert!(all(&mut handle).is_empty());
 }
 
-/// The kernel takes the mask with an update of a single entry, and when it makes one.
+/// The kernel honors the mask when it updates a single entry, and when it creates one.
 #[test]
 fn a_masked_mark_is_the_kernels_work() {
     let mut handle = require_kernel!();
@@ -111,7 +111,7 @@ fn a_change_that_makes_no_sense_is_not_sent_and_refusals_are_counted() {
     assert_eq!(refused, Err(InputError::EmptyChange.into()));
     let refused = handle.update_matching(Selector::any_zone(), Change::new().mark(1)).run();
     assert_eq!(refused, Err(InputError::EmptySelector.into()));
-    // Nothing uses labels here.
+    // No rule uses labels here.
     let labels = Change::new().add_labels(label(1));
     let outcome = handle.update_matching(Selector::all(), labels).limit(50).run().expect("an outcome");
     assert_eq!((outcome.done, outcome.failed, outcome.failures.len()), (0, 100, 16));
@@ -123,7 +123,7 @@ fn a_change_that_makes_no_sense_is_not_sent_and_refusals_are_counted() {
     assert_eq!(handle.dump().matching(Selector::any_zone().mark(5)).entries().expect("a dump").count(), 70);
 }
 
-/// Takes one capability away from this thread, or gives it back.
+/// Drops one capability of this thread, and restores it.
 fn without_capability(number: u32, work: impl FnOnce()) {
     let header = [0x2008_0522_u32, 0];
     let mut saved = [0u32; 6];
@@ -141,8 +141,8 @@ fn without_capability(number: u32, work: impl FnOnce()) {
 const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
 
-/// The second socket is opened where the handle is, not where the thread is; and where it cannot be
-/// opened, the work is done all the same.
+/// The second socket is opened in the namespace of the handle, not of the thread. If it cannot be opened, the
+/// work is done nevertheless.
 #[test]
 fn a_pass_stays_in_the_namespace_of_its_handle() {
     let Some((mut here, mut handle)) = common::here_and_there() else { return };
@@ -185,7 +185,7 @@ fn without_rights_nothing_happens() {
     assert_eq!(all(&mut handle).len(), 10);
 }
 
-/// One pass for thousands of selectors, held against a listing alone. Run with
+/// One pass for thousands of selectors, compared with a dump alone. Run with
 /// `cargo test --release --test bulk -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
@@ -211,8 +211,8 @@ fn three_thousand_selectors_cost_one_listing() {
     println!("{} deleted in {:?}", outcome.done, start.elapsed());
 }
 
-/// What the kernel's filter by tuple saves: one address of which one entry in a hundred is, against two
-/// of which the kernel cannot be told. Run as the one above.
+/// The gain of the kernel's filter by tuple: one address that one entry in a hundred has, compared with two
+/// addresses, for which the kernel has no filter. Run it like the one above.
 #[test]
 #[ignore = "a measurement"]
 fn one_address_costs_less_than_reading_the_table() {

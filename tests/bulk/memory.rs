@@ -1,5 +1,5 @@
-//! Batches, passes over the table and the emptying of zones take the same memory however many entries
-//! they are about.
+//! The memory of batches, passes over the table and the emptying of zones does not depend on the number of
+//! entries.
 
 use crate::common::memory::peak;
 use crate::common::numbered;
@@ -7,7 +7,7 @@ use netfilter_conntrack::{ErrorKind, Handle, Selector};
 
 const ZONE: u16 = 7;
 
-/// The most that each job held for so many entries.
+/// The peak memory of each job, for this many entries.
 fn peaks(handle: &mut Handle, entries: u32) -> [(&'static str, usize); 5] {
     let flows = || (0..entries).map(|number| numbered(number).zone(ZONE));
     let (created, ()) =

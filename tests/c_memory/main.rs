@@ -1,9 +1,10 @@
-//! The C library without memory, at each of its allocations in turn: `OutOfMemory` each time, or everything.
+//! The C library without memory, at each of its allocations in turn: `OutOfMemory` each time, or complete
+//! success.
 //!
-//! Alone in its program, which has a `malloc` and a `calloc` of its own, that the library then uses. They fail on
-//! demand; Rust's own memory comes from somewhere else. (glibc only: others do not say where theirs is.) With
-//! `--nocapture` each test prints how many allocations of which operation failed in turn, and where they are in
-//! the library.
+//! A program of its own, because it defines `malloc` and `calloc`, which the library then uses. They fail on
+//! demand; Rust's own memory comes from other functions. (glibc only: other C libraries do not export
+//! theirs.) With `--nocapture` each test prints the number of allocations that failed in turn for each
+//! operation, and their places in the library.
 
 #![cfg(target_env = "gnu")]
 
@@ -31,10 +32,10 @@ unsafe extern "C" {
     fn __libc_free(place: *mut c_void);
 }
 
-/// glibc's memory, past the functions below.
+/// glibc's memory, bypassing the functions below.
 struct Glibc;
 
-// SAFETY: glibc's own functions, with the alignment that is asked for.
+// SAFETY: glibc's own functions, with the requested alignment.
 unsafe impl GlobalAlloc for Glibc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: an alignment of Rust's is a power of two.
@@ -51,14 +52,14 @@ unsafe impl GlobalAlloc for Glibc {
 static GLIBC: Glibc = Glibc;
 
 thread_local! {
-    /// How many allocations succeed before one fails. Negative: none fails.
+    /// The number of allocations that succeed before one fails. If negative, none fails.
     static LEFT: Cell<i64> = const { Cell::new(-1) };
     static FAILED: Cell<bool> = const { Cell::new(false) };
     /// The places in libraries whose allocations failed.
     static SITES: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Whether this allocation fails. The next succeed again.
+/// Returns whether this allocation fails. The next ones succeed again.
 fn fails() -> bool {
     let left = LEFT.get();
     LEFT.set((left - 1).max(-1));
@@ -67,23 +68,23 @@ fn fails() -> bool {
     }
     FAILED.set(true);
     SITES.with_borrow_mut(|sites| sites.extend(site()));
-    // SAFETY: takes nothing, and returns where the calling thread's own errno is.
+    // SAFETY: takes nothing, and returns the address of the calling thread's errno.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     unsafe { *errno = libc::ENOMEM };
     true
 }
 
-/// The place in the C library that this allocation is made from. A function whose last act it is has none: it has
-/// left the stack.
+/// The place in the C library that makes this allocation. A function that allocates in a tail call has none:
+/// it has left the stack.
 fn site() -> Option<String> {
     let mut frames = [ptr::null_mut::<c_void>(); 24];
-    // SAFETY: the buffer is live and has room for so many.
+    // SAFETY: the buffer is live and has room for this many frames.
     let count = unsafe { libc::backtrace(frames.as_mut_ptr(), frames.len() as i32) };
     frames[..usize::try_from(count).unwrap_or(0)].iter().find_map(|&frame| {
-        // SAFETY: a plain C struct, for which all zeroes is valid.
+        // SAFETY: a plain C struct, for which all zeros is valid.
         let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
-        // SAFETY: looks the address up, whatever it is; `info` is live.
+        // SAFETY: looks up any address; `info` is live.
         if unsafe { libc::dladdr(frame, &raw mut info) } == 0 {
             return None;
         }
@@ -95,21 +96,21 @@ fn site() -> Option<String> {
     })
 }
 
-// SAFETY: as glibc's, or fails as that may.
+// SAFETY: like glibc's malloc, or fails as that may.
 #[unsafe(no_mangle)]
 extern "C" fn malloc(size: usize) -> *mut c_void {
     // SAFETY: takes a size.
     if fails() { ptr::null_mut() } else { unsafe { __libc_malloc(size) } }
 }
 
-// SAFETY: as glibc's, or fails as that may.
+// SAFETY: like glibc's calloc, or fails as that may.
 #[unsafe(no_mangle)]
 extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     // SAFETY: takes sizes.
     if fails() { ptr::null_mut() } else { unsafe { __libc_calloc(count, size) } }
 }
 
-/// Whether the library uses the functions above. A checker of memory puts its own in their place.
+/// Returns whether the library uses the functions above. Memory checkers replace them with their own.
 fn in_use() -> bool {
     LEFT.set(0);
     // SAFETY: takes a size.
@@ -123,7 +124,7 @@ fn in_use() -> bool {
     place.is_null()
 }
 
-/// The error of an operation, of whichever type.
+/// The kind of an operation's error, for each type of error.
 trait Kind: Debug {
     fn kind(&self) -> ErrorKind;
 }
@@ -146,8 +147,8 @@ impl Kind for LabelMapError {
     }
 }
 
-/// Does `work` again and again, the first allocation failing, then the second, until none is left. An error must
-/// be `OutOfMemory`; `check` looks at what succeeded. Returns how many allocations failed.
+/// Repeats `work` with the first allocation failing, then the second, until every one has failed. An error
+/// must be `OutOfMemory`; `check` verifies a success. Returns the number of allocations that failed.
 fn at_each_allocation<T, E: Kind>(
     name: &str,
     mut work: impl FnMut() -> Result<T, E>,
@@ -156,8 +157,8 @@ fn at_each_allocation<T, E: Kind>(
     at_each_with(name, || (), |()| work(), |(), result| result.map(&mut check).err())
 }
 
-/// The same, with something that is prepared anew each time. `check` looks at the result together with that, and
-/// returns the error if there is one.
+/// The same, with an argument that is prepared anew each time. `check` verifies the result together with it,
+/// and returns the error if there is one.
 fn at_each_with<C, T, E: Kind>(
     name: &str,
     mut prepare: impl FnMut() -> C,

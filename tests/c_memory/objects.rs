@@ -38,7 +38,7 @@ fn objects_and_their_copies() {
         Ok::<_, ObjectError>(copy)
     };
     assert!(at_each_allocation("Conntrack::copy_parts", copied, labels) >= 4);
-    // The labels stay where the other object has none.
+    // The labels stay if the other object has none.
     let kept = || {
         let mut copy = ct.try_clone()?;
         copy.copy_parts(&other, Parts::all())?;
@@ -53,7 +53,7 @@ fn objects_and_their_copies() {
     texts(&ct);
 }
 
-/// Every kind of text, whose lines the library or the functions that it calls may make on the heap.
+/// Every kind of text, parts of which the library or the functions that it calls may allocate on the heap.
 fn texts(ct: &Conntrack) {
     let formats = [
         ("plain", TextFormat::plain()),
@@ -67,7 +67,7 @@ fn texts(ct: &Conntrack) {
     }
 }
 
-/// Attributes that are set, changed and removed: what is on the heap is replaced as a whole.
+/// Attributes that are set, changed and removed: values on the heap are replaced as a whole.
 #[test]
 fn attributes() {
     if !in_use() {
@@ -89,7 +89,7 @@ fn attributes() {
     assert!(at_each_allocation("Conntrack::set", changed, right) > 3);
 }
 
-/// Plain data and requests, made of objects and the other way round.
+/// Plain data and requests, made from objects and the other way round.
 #[test]
 fn conversions() {
     if !in_use() {
@@ -165,7 +165,7 @@ fn messages() {
     assert!(
         at_each_allocation("Conntrack::try_clone, of a parsed object", || whole.try_clone(), parsed) >= 3
     );
-    // Beside what another object has. (Helper information is not kept.)
+    // Merged with the parts of another object. (Helper information is not kept.)
     let other = Conntrack::try_from(&numbered(1)).expect("an object");
     let copied = || {
         let mut copy = whole.try_clone()?;

@@ -1,7 +1,7 @@
-//! Queries: every one that a session has, without memory at each allocation of the library.
+//! Every query of a session, without memory at each allocation of the library.
 //!
-//! A query that fails may have been carried out. The session then knows that it is out of step, or its next query
-//! gets the right answer.
+//! A query that fails may have been carried out. Then the session is out of step, or its next query gets the
+//! right answer.
 
 use std::ops::ControlFlow;
 
@@ -11,9 +11,9 @@ use netfilter_conntrack::{Error, Expectation, Flow, Handle, Result};
 use crate::common::{self, create, flow, numbered, tcp};
 use crate::{at_each_with, in_use};
 
-/// How many flows there are before each query.
+/// The number of flows before each query.
 const FLOWS: u32 = 3;
-/// The flow that queries are about, and one that is not there.
+/// The flow that queries are about, and one that does not exist.
 const THERE: u32 = 1;
 const NEW: u32 = 7;
 
@@ -21,14 +21,15 @@ fn object(flow: &Flow) -> Conntrack {
     Conntrack::try_from(flow).expect("an object")
 }
 
-/// A session, and a table as it was at first.
+/// Opens a session, and restores the initial table.
 fn anew(handle: &mut Handle) -> Session {
     handle.flush().expect("flushed");
     create(handle, &(0..FLOWS).map(numbered).collect::<Vec<_>>());
     Session::open().expect("a session")
 }
 
-/// Whether the session is what it says: out of step, or its next query gets its own answer.
+/// Asserts that the session reports its condition correctly: it is out of step, or its next query gets its
+/// own answer.
 fn assert_honest(session: &mut Session, name: &str) {
     if session.is_out_of_step() {
         let refused = session.get(&object(&numbered(0)));
@@ -51,7 +52,7 @@ fn change(
     assert_eq!(at_each_of(handle, name, ask, |handle, ()| done(handle)), 0, "{name}");
 }
 
-/// Makes a query at each allocation. `done` says whether the table is as after a success.
+/// Makes a query at each allocation. `done` returns whether the table is as it must be after a success.
 fn query<T>(
     handle: &mut Handle,
     name: &str,
@@ -145,7 +146,7 @@ fn questions() {
         |s| count(|each| s.dump_filtered(&filter, each)),
         |_, n| complete(n),
     );
-    // What the kernel does with it is tried once, by a thread: Rust ends the process when that has no memory.
+    // The kernel's behavior is tried once, by a thread: without memory for it, Rust ends the process.
     let mut session = anew(&mut handle);
     let _ = count(|each| session.dump_filtered_reset(&filter, each)).expect("a listing");
     query(
@@ -154,7 +155,7 @@ fn questions() {
         |s| count(|each| s.dump_filtered_reset(&filter, each)),
         |_, n| complete(n),
     );
-    // Only the library of 1.1.0 can flush by more than a family.
+    // Only library 1.1.0 or newer can flush by more than a family.
     let mut v6 = DumpFilter::new().expect("a filter");
     v6.family(netfilter_conntrack::model::Family::Ipv6).expect("set");
     session.flush_filtered(&v6).expect("flushed");
@@ -168,7 +169,7 @@ fn questions() {
 
 type Each<'e> = &'e mut dyn FnMut(Conntrack) -> ControlFlow<()>;
 
-/// How many entries a listing has that are whole.
+/// Returns the number of complete entries in a dump.
 fn count(list: impl FnOnce(Each<'_>) -> Result<ControlFlow<()>>) -> Result<u32> {
     let mut entries = 0;
     let mut each = |ct: Conntrack| {
@@ -203,7 +204,7 @@ fn opening() {
     assert!(reopened > 3, "{reopened}");
 }
 
-/// The master of expectations, and what it expects.
+/// The master of expectations, and one of its expectations.
 fn expected() -> (Flow, Expectation) {
     let master = flow(tcp("10.0.0.1:40000", "10.0.0.2:6667")).helper("irc".parse().expect("a name"));
     let expectation = Expectation::new(master.original, tcp("10.0.0.1:0", "10.0.0.2:5000")).from_any_port();

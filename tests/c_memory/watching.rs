@@ -39,7 +39,7 @@ fn filters() {
     assert_eq!(attached, 1, "no filter was attached without one of its lists");
 }
 
-/// Other filters of listings, with the trial of what the library knows.
+/// The other filters of dumps, including the probe of the library's abilities.
 #[test]
 fn dump_filters() {
     if !in_use() {
@@ -58,7 +58,7 @@ fn dump_filters() {
         of(|filter| filter.status(Status::ASSURED, Status::ASSURED)),
         drop,
     );
-    // Before 1.1.0 there is none.
+    // The filter does not exist before 1.1.0.
     if of(|filter| filter.zone(1))().is_ok() {
         at_each_allocation("DumpFilter::zone", of(|filter| filter.zone(1)), drop);
         let tuple = |filter: &mut DumpFilter| filter.tuple(TupleFilter::new().protocol(Protocol::TCP));
@@ -66,7 +66,7 @@ fn dump_filters() {
     }
 }
 
-/// An event that the library could not take in is an error, and the next ones come.
+/// An event for which the library has no memory is an error, and the next ones arrive.
 #[test]
 fn events() {
     if !in_use() {
@@ -85,7 +85,7 @@ fn events() {
             assert_eq!(*seen, 1, "no event and no error");
         }
         Handle::open().and_then(|mut handle| handle.create(&numbered(500_000))).expect("created");
-        // What was queued before may come first.
+        // Events queued before may come first.
         assert!(next(&mut events).expect("the next events") >= 1);
         Handle::open().and_then(|mut handle| handle.delete(numbered(500_000))).expect("deleted");
         result.err()
@@ -93,7 +93,7 @@ fn events() {
     assert!(failures >= 2, "{failures}");
 }
 
-/// How many whole events are queued.
+/// Returns the number of complete queued events.
 fn next(events: &mut Subscription) -> Result<u32> {
     let mut seen = 0;
     let _ = events.try_catch(|_, ct| {

@@ -13,20 +13,21 @@ use super::{flow, tcp};
 /// A method that adds to a list.
 pub type Add<T> = fn(&mut EventFilter, Logic, Vec<T>) -> Result<&mut EventFilter, ObjectError>;
 
-/// A filter that is filled in.
+/// Returns a filter filled by the closure.
 pub fn filter(fill: impl FnOnce(&mut EventFilter) -> Result<&mut EventFilter, ObjectError>) -> EventFilter {
     let mut filter = EventFilter::new().expect("a filter");
     fill(&mut filter).expect("filled");
     filter
 }
 
-/// Networks; an address alone is one of its own.
+/// Parses networks; an address alone is a network of its own.
 pub fn prefixes(texts: &[&str]) -> Vec<IpNet> {
     let alone = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
     texts.iter().map(|text| text.parse().ok().or(alone(text)).unwrap_or_else(|| panic!("{text}"))).collect()
 }
 
-/// Creates the flows and removes them again: which of them a listener with this filter hears of.
+/// Creates the flows and removes them again. Returns the indices of those that a listener with this filter
+/// receives.
 pub fn heard(handle: &mut Handle, filter: &EventFilter, flows: &[Flow]) -> Vec<usize> {
     let listen = |filter| {
         let builder = Events::builder().groups(Groups::NEW).receive_buffer(8 << 20);
@@ -47,7 +48,7 @@ pub fn heard(handle: &mut Handle, filter: &EventFilter, flows: &[Flow]) -> Vec<u
     changes(&mut filtered).into_iter().map(index).collect()
 }
 
-/// Asserts what passes a list of values, and that the other logic lets the rest pass.
+/// Asserts which flows pass a list of values, and that the other logic passes the rest.
 #[track_caller]
 pub fn decides<T: Clone>(
     handle: &mut Handle,
@@ -62,7 +63,7 @@ pub fn decides<T: Clone>(
     assert_eq!(heard(handle, &pass(Logic::Except), flows), except, "except");
 }
 
-/// TCP flows that differ in their ends.
+/// TCP flows that differ in their endpoints.
 pub fn ends() -> [Flow; 6] {
     [
         flow(tcp("10.0.0.1:1", "192.0.2.1:2")),

@@ -7,17 +7,17 @@ use super::{port, raw};
 use netfilter_conntrack::events::{EntryEvent, EventKind};
 use netfilter_conntrack::{Event, Events, Flow};
 
-/// How long to wait for an event that must come.
+/// The deadline for an event that must come.
 pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
-/// The next item, which must come soon.
+/// Returns the next item, which must come soon.
 pub fn next(events: &mut Events) -> Event {
     events.next_deadline(soon()).expect("an event").expect("a good event")
 }
 
-/// The next item, which must be of a flow.
+/// Returns the next item, which must be about a flow.
 pub fn next_flow(events: &mut Events) -> EntryEvent<Flow> {
     match next(events) {
         Event::Flow(change) => change,
@@ -25,12 +25,12 @@ pub fn next_flow(events: &mut Events) -> EntryEvent<Flow> {
     }
 }
 
-/// All items that are queued.
+/// Returns all queued items.
 pub fn queued(events: &mut Events) -> Vec<Event> {
     std::iter::from_fn(|| events.try_next()).map(|event| event.expect("a good event")).collect()
 }
 
-/// What happened to which flow, of all events that are queued.
+/// Returns the kind and the flow of each queued event.
 pub fn changes(events: &mut Events) -> Vec<(EventKind, String)> {
     let change = |event| match event {
         Event::Flow(change) => (change.kind, change.entry.key().to_string()),
@@ -39,8 +39,8 @@ pub fn changes(events: &mut Events) -> Vec<(EventKind, String)> {
     queued(events).into_iter().map(change).collect()
 }
 
-/// Whether so many events find room in the receive buffer. Without rights in the initial user namespace
-/// it may be smaller than was asked for: then the test, or a part of it, is left out.
+/// Returns whether this many events fit the receive buffer. Without rights in the initial user namespace it
+/// may be smaller than requested; then the test, or a part of it, is skipped.
 pub fn has_room(events: &Events, count: u32) -> bool {
     let room = events.receive_buffer().expect("a size") / 2048;
     let enough = room >= count as usize;
@@ -50,7 +50,7 @@ pub fn has_room(events: &Events, count: u32) -> bool {
     enough
 }
 
-/// Whether there is something to read, within a time in milliseconds.
+/// Returns whether there is something to read, within a time in milliseconds.
 pub fn readable(events: &impl AsFd, millis: i32) -> bool {
     let mut poll = libc::pollfd { fd: events.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one live pollfd.
@@ -59,7 +59,7 @@ pub fn readable(events: &impl AsFd, millis: i32) -> bool {
     poll.revents & libc::POLLIN != 0
 }
 
-/// An epoll set with a stream in it, which tells of each change once.
+/// An epoll set with a stream in it, edge-triggered.
 pub struct Epoll(OwnedFd);
 
 impl Epoll {
@@ -72,21 +72,21 @@ impl Epoll {
         let added =
             unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, events.as_fd().as_raw_fd(), &raw mut event) };
         assert_eq!(added, 0, "{}", std::io::Error::last_os_error());
-        // SAFETY: the descriptor is open and owned by nobody else.
+        // SAFETY: the descriptor is open and nothing else owns it.
         Self(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
-    /// Whether a change is told within a time in milliseconds.
+    /// Returns whether an edge is reported within a time in milliseconds.
     pub fn is_told(&self, millis: i32) -> bool {
         let mut event = libc::epoll_event { events: 0, u64: 0 };
-        // SAFETY: one live event, and the count says one.
+        // SAFETY: one live event, and the count is one.
         let told = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, millis) };
         assert!(told >= 0, "{}", std::io::Error::last_os_error());
         told == 1
     }
 }
 
-/// A message that says what the kernel says when a flow was destroyed.
+/// A message like the kernel's, about the end of a flow.
 pub fn forged_event() -> Vec<u8> {
     let mut message = vec![0; 20];
     message[..4].copy_from_slice(&20u32.to_ne_bytes());
@@ -100,7 +100,7 @@ pub fn send_to(events: &Events, bytes: &[u8]) {
     raw::send(raw::open().as_fd(), port(events), bytes).expect("sent");
 }
 
-/// Takes all capabilities from the test's thread, for good.
+/// Drops all capabilities of the test's thread, permanently.
 pub fn drop_rights() {
     super::rights::keep_capabilities(0);
 }

@@ -1,4 +1,4 @@
-//! Counts what a thread allocates. A test program that wants to know has
+//! Counts a thread's allocations. A test program that uses it has
 //! `#[global_allocator] static MEMORY: common::memory::Counting = common::memory::Counting;`
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -19,8 +19,8 @@ fn add(bytes: isize) {
     PEAK.set(PEAK.get().max(live));
 }
 
-// SAFETY: everything is left to the system's allocator. The counts are in constant-initialised
-// thread-locals without destructors, which allocate nothing themselves.
+// SAFETY: everything is left to the system's allocator. The counts are in constant-initialised thread-locals
+// without destructors, which allocate nothing themselves.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size() as isize);
@@ -36,14 +36,14 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How many times this thread asked for memory during `work`.
+/// Returns the number of allocations of this thread during `work`.
 pub fn allocations<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = CALLS.get();
     let result = work();
     (CALLS.get() - before, result)
 }
 
-/// How many bytes more than before this thread held at most during `work`.
+/// Returns the peak memory of this thread during `work`, in bytes above the amount before.
 pub fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = LIVE.get();
     PEAK.set(before);

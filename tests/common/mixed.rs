@@ -1,4 +1,4 @@
-//! A table to try filters on.
+//! A table for trying filters.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use netfilter_conntrack::{Handle, Selector, Status, Tuple, Zone};
 
 use super::{flow, ip};
 
-/// Flows that differ in everything that can be filtered by.
+/// Creates flows that differ in every property that a filter can have.
 pub fn populate(handle: &mut Handle) {
     let zones = [Zone::DEFAULT, Zone::new(10), Zone::original_only(10), Zone::reply_only(11)];
     for (round, zone) in zones.into_iter().enumerate() {
@@ -35,7 +35,7 @@ pub fn populate(handle: &mut Handle) {
     }
 }
 
-/// What a tuple is to look like: each part that is given has to be equal. A port is a key, of GRE.
+/// A pattern for tuples: each part that is set has to be equal. For GRE, a port is a key.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Parts {
     pub src: Option<IpAddr>,
@@ -49,7 +49,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Whether a tuple looks like this.
+    /// Returns whether a tuple matches.
     pub fn matches(&self, tuple: &Tuple) -> bool {
         let (ports, icmp) = match tuple.layer4() {
             Layer4::Gre { src_key, dst_key } => (Some((src_key, dst_key)), None),
@@ -69,7 +69,7 @@ impl Parts {
             && equal(self.icmp_id, icmp.map(|icmp| icmp.id))
     }
 
-    /// The selector of entries whose original tuple looks like this.
+    /// Returns the selector of entries whose original tuple matches.
     pub fn original(&self) -> Selector {
         let any = Selector::any_zone;
         let mut parts = Vec::new();
@@ -83,7 +83,7 @@ impl Parts {
         self.joined(parts)
     }
 
-    /// The selector of entries whose reply tuple looks like this.
+    /// Returns the selector of entries whose reply tuple matches.
     pub fn reply(&self) -> Selector {
         let any = Selector::any_zone;
         let mut parts = Vec::new();
@@ -114,7 +114,7 @@ impl Parts {
         Selector::all_of(parts.into_iter().chain(protocol).chain([Selector::all()]))
     }
 
-    /// The same as a filter of the C library's.
+    /// Returns the same as a filter of the C library.
     #[cfg(feature = "nfct")]
     pub fn filter(&self) -> netfilter_conntrack::nfct::TupleFilter {
         let mut filter = netfilter_conntrack::nfct::TupleFilter::new();
@@ -129,7 +129,7 @@ impl Parts {
     }
 }
 
-/// Parts of every shape, for what [`populate`] makes.
+/// Patterns of every shape, for the flows of [`populate`].
 pub fn tuple_parts() -> Vec<Parts> {
     let any = Parts::default();
     let of = |protocol| Parts { protocol: Some(protocol), ..any };

@@ -1,4 +1,4 @@
-//! A network namespace for a test, and what tests do in it.
+//! A network namespace for a test, and the helpers that tests use in it.
 #![allow(dead_code, unreachable_pub, reason = "each test program has this and uses a part")]
 
 #[cfg(feature = "nfct")]
@@ -30,11 +30,11 @@ use netfilter_conntrack::{
 
 pub use program::run;
 
-/// Moves the test's thread into a network namespace of its own; nothing outside is touched, and
-/// everything inside is gone when the thread ends.
+/// Moves the test's thread into a network namespace of its own. Nothing outside is touched, and everything
+/// inside is gone when the thread ends.
 ///
-/// Returns whether there is one. Without the rights the test is skipped, loudly; where
-/// `NFCT_REQUIRE_KERNEL` is set, as in continuous integration, it fails.
+/// Returns whether there is one. Without the rights, the test is skipped with a message; with
+/// `NFCT_REQUIRE_KERNEL`, as in continuous integration, it fails.
 #[must_use]
 pub fn own_namespace() -> bool {
     // SAFETY: unshare(2) takes no pointers; only this thread moves.
@@ -45,8 +45,8 @@ pub fn own_namespace() -> bool {
     false
 }
 
-/// A handle in a new namespace, where this thread is, and one in another new one, which it has left. None
-/// where they cannot be made.
+/// Returns a handle in a new namespace, where this thread is, and one in another new namespace, which the
+/// thread has left. Returns `None` if they cannot be created.
 pub fn here_and_there() -> Option<(Handle, Handle)> {
     if !own_namespace() {
         return None;
@@ -57,22 +57,22 @@ pub fn here_and_there() -> Option<(Handle, Handle)> {
     Some((Handle::open().expect("a handle"), there))
 }
 
-/// Says that a test, or a part of one, is left out; where nothing may be left out, fails.
+/// Reports that a test, or a part of one, is skipped; fails if nothing may be skipped.
 pub fn skip(reason: &str) {
     assert!(std::env::var_os("NFCT_REQUIRE_KERNEL").is_none(), "cannot be tested here: {reason}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Not eprintln, whose output the test harness keeps to itself.
+    // Not eprintln, whose output the test harness captures.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
 
-/// Says that a test, or a part of one, is left out because this kernel lacks what it is about. That is no
-/// failure, whatever must not be left out.
+/// Reports that a test, or a part of one, is skipped because this kernel lacks the feature. This is never a
+/// failure, even if nothing may be skipped.
 pub fn lacks(what: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: not of this kernel: {what}");
 }
 
-/// What became of each of many entries that were to be deleted.
+/// The results of deleting many entries, one by one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
     pub deleted: Vec<Key>,
@@ -86,8 +86,8 @@ impl Deleted {
     }
 }
 
-/// Deletes many entries, and has each by what became of it; without the rights it stops at once. An
-/// `Outcome` has the same counts.
+/// Deletes many entries, and sorts them by result; without the rights it stops at once. An `Outcome` has the
+/// same counts.
 pub fn delete_each<I>(handle: &mut Handle, items: I) -> Result<Deleted>
 where
     I: IntoIterator,
@@ -112,7 +112,7 @@ where
     Ok(all)
 }
 
-/// Flushes what has this zone number in any direction; 0 is that of the entries without another.
+/// Flushes the entries with this zone number in any direction; 0 is the default zone.
 pub fn flush_zone(handle: &mut Handle, id: u16) -> Result<Flushed> {
     handle.flush_matching(match id {
         0 => Selector::zone(0),
@@ -120,7 +120,7 @@ pub fn flush_zone(handle: &mut Handle, id: u16) -> Result<Flushed> {
     })
 }
 
-/// Whether the kernel has zones.
+/// Returns whether the kernel has zones.
 pub fn has_zones(handle: &mut Handle) -> bool {
     match handle.dump().zone(1).entries() {
         Ok(_) => true,
@@ -132,7 +132,7 @@ pub fn has_zones(handle: &mut Handle) -> bool {
     }
 }
 
-/// Whether this kernel refuses to change a fixed timeout, tried with an entry that is deleted again.
+/// Returns whether this kernel refuses to change a fixed timeout, tried with an entry that is deleted again.
 pub fn fixes_timeouts(handle: &mut Handle) -> bool {
     let fixed = flow(udp("9.9.9.9:9", "9.9.9.8:8"));
     handle.create(&fixed.clone().status(Status::FIXED_TIMEOUT)).expect("created");
@@ -144,7 +144,7 @@ pub fn fixes_timeouts(handle: &mut Handle) -> bool {
     changed.is_err()
 }
 
-/// As [`require_kernel`], of a kernel with zones.
+/// Like [`require_kernel`], for a kernel with zones.
 #[macro_export]
 macro_rules! require_zones {
     ($($program:literal),*) => {{
@@ -156,8 +156,8 @@ macro_rules! require_zones {
     }};
 }
 
-/// Begins a test in a namespace of its own with a handle there; ends it when there is none, or when one of
-/// the named programs is missing: `require_kernel!("nft", "ip")`.
+/// Begins a test in a namespace of its own with a handle there. Ends it if there is none, or if one of the
+/// named programs is missing: `require_kernel!("nft", "ip")`.
 #[macro_export]
 macro_rules! require_kernel {
     ($($program:literal),*) => {{
@@ -168,14 +168,14 @@ macro_rules! require_kernel {
     }};
 }
 
-/// Writes a setting of connection tracking in this namespace.
+/// Writes a connection tracking setting of this namespace.
 pub fn sysctl(name: &str, value: &str) {
     let path = format!("/proc/sys/net/netfilter/{name}");
     fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
 }
 
-/// Makes flows that began before a listener came send no events, as is the default since Linux 5.19; before
-/// every flow sends events. Returns whether there is that setting.
+/// Makes flows that began before any listener send no events, as is the default since Linux 5.19; before,
+/// every flow sends events. Returns whether the setting exists.
 pub fn only_new_flows_send_events() -> bool {
     let set = fs::write("/proc/sys/net/netfilter/nf_conntrack_events", "2").is_ok();
     if !set {
@@ -184,14 +184,14 @@ pub fn only_new_flows_send_events() -> bool {
     set
 }
 
-/// Reads a number of connection tracking in this namespace.
+/// Reads a connection tracking number of this namespace.
 pub fn read_sysctl(name: &str) -> u64 {
     let path = format!("/proc/sys/net/netfilter/{name}");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     text.trim().parse().unwrap_or_else(|error| panic!("{path}: {text}: {error}"))
 }
 
-/// Loads nftables rules in this namespace. The test has to ask for `nft`.
+/// Loads nftables rules in this namespace. The test has to require `nft`.
 pub fn nft(rules: &str) {
     run("nft", &[rules]);
 }
@@ -218,16 +218,16 @@ pub fn flow(tuple: Tuple) -> Flow {
     if tuple.protocol() == Protocol::TCP { flow.tcp_state(TcpState::None) } else { flow }
 }
 
-/// The `number`th of many UDP flows, for an hour: a slow machine takes minutes to make many.
+/// The `number`th of many UDP flows, with a timeout of an hour: a slow machine takes minutes to create many.
 pub fn numbered(number: u32) -> Flow {
     let [a, b, c, d] = number.to_be_bytes();
     let src = SocketAddr::from(([10, 1 + a, b, c], 1024 + u16::from(d)));
     Flow::new(Tuple::udp(src, socket("10.0.0.1:53")).expect("a tuple")).timeout(Duration::from_secs(3600))
 }
 
-/// The tuple between these ends that this kernel keeps, of a protocol whose tracker it may lack: with
-/// ports (GRE: keys), or without. Where nobody may ask the kernel, nothing is sent to it either, and every
-/// tuple does.
+/// The tuple between these endpoints that this kernel keeps, for a protocol whose tracker it may lack: with
+/// ports (GRE: keys), or without. If the kernel cannot be asked for want of rights, nothing is sent to it
+/// either, and any tuple will do.
 pub fn kept(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Tuple {
     let keeps = match Handle::open().and_then(|mut handle| handle.keeps_ports(protocol)) {
         Err(Error::PermissionDenied(_)) => true,
@@ -241,8 +241,7 @@ pub fn kept(protocol: Protocol, src: SocketAddr, dst: SocketAddr) -> Tuple {
     tuple.expect("a tuple")
 }
 
-/// A flow of every kind that a kernel tracks, and of two that it knows nothing about, in IPv4 and
-/// IPv6.
+/// A flow of every kind that a kernel tracks, and of protocols without a tracker, in IPv4 and IPv6.
 pub fn every_kind() -> Vec<Flow> {
     let mut flows = Vec::new();
     for [a, b] in [["10.1.0.1", "10.1.0.2"], ["2001:db8::1", "2001:db8::2"]].map(|pair| pair.map(ip)) {
@@ -263,13 +262,13 @@ pub fn every_kind() -> Vec<Flow> {
     flows
 }
 
-/// What has this zone number, and neighbours of every kind: both families, every protocol, and enough
-/// in both to fill many messages.
+/// The flows of this zone number, and neighbors of every kind: both families, every protocol, and enough in
+/// both to fill many messages.
 pub fn around_zone(id: u16) -> (Vec<Flow>, Vec<Flow>) {
     assert!(id != 0 && id != 65_535);
     let kinds = |zone: u16| every_kind().into_iter().map(move |flow| flow.zone(zone));
     let many = |from: u32, zone: u16| (from..from + 2000).map(move |number| numbered(number).zone(zone));
-    // In one direction, the other is zone 0.
+    // In one direction; the other is zone 0.
     let inside = kinds(id)
         .chain(many(0, id))
         .chain([numbered(10_000).zone(Zone::original_only(id)), numbered(10_001).zone(Zone::reply_only(id))]);
@@ -282,7 +281,7 @@ pub fn around_zone(id: u16) -> (Vec<Flow>, Vec<Flow>) {
     (inside.collect(), outside.collect())
 }
 
-/// Everything in the table.
+/// Returns all entries of the table.
 pub fn all(handle: &mut Handle) -> Vec<Flow> {
     handle.dump().entries().and_then(Iterator::collect::<Result<Vec<_>>>).expect("a dump")
 }
@@ -294,20 +293,21 @@ pub fn tuples(flows: &[Flow]) -> Vec<String> {
     tuples
 }
 
-/// A flow without what moves by itself: the time left, and the kernel's reference count.
+/// Returns a flow without the fields that change by themselves: the time left, and the kernel's reference
+/// count.
 pub fn steady(mut flow: Flow) -> Flow {
     (flow.timeout, flow.use_count) = (None, None);
     flow
 }
 
-/// Whether there was no such entry, with the errno of that, also where it is noticed by the crate.
+/// Returns whether there was no such entry. The errno must match, also where the crate itself found that out.
 pub fn not_found<T>(result: Result<T>) -> bool {
     result
         .is_err_and(|error| matches!(error, Error::NotFound(_)) && error.raw_os_error() == Some(libc::ENOENT))
 }
 
 /// Sends datagrams between two sockets over loopback: `there` to the server, `back` from it. The test has to
-/// ask for `ip`.
+/// require `ip`.
 ///
 /// Returns the tuple of the flow.
 pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
@@ -325,21 +325,22 @@ pub fn udp_traffic(address: &str, there: &[usize], back: &[usize]) -> Tuple {
     Tuple::udp(ends[0], ends[1]).expect("a tuple")
 }
 
-/// Makes this namespace track connections, which it does while a rule needs it. The test has to ask for `nft`.
+/// Makes this namespace track connections, which it does while a rule needs it. The test has to require
+/// `nft`.
 pub fn track() {
     nft("add table inet tracking; add chain inet tracking in { type filter hook input priority 0; }; \
          add rule inet tracking in ct state new counter");
 }
 
-/// Makes room for labels in the flows after this: on every kernel a rule that sets one does, even in a
-/// chain that nothing runs.
+/// Makes room for labels in the flows created after this: on every kernel a rule that sets one does, even in
+/// a chain that is never run.
 pub fn use_labels() {
     nft("table inet labels { chain unused { ct label set 1; }; }");
 }
 
-/// The netlink address of a socket, which a new socket has another of.
+/// The netlink address of a socket; each new socket has another one.
 pub fn port(socket: &impl AsFd) -> u32 {
-    // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid.
+    // SAFETY: sockaddr_nl is a plain C struct, for which all zeros is valid.
     let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
     let mut len = size_of_val(&address) as libc::socklen_t;
     let fd = socket.as_fd().as_raw_fd();
@@ -349,12 +350,12 @@ pub fn port(socket: &impl AsFd) -> u32 {
     address.nl_pid
 }
 
-/// What is in exactly this zone.
+/// Returns the flows in exactly this zone.
 pub fn in_zone(handle: &mut Handle, zone: impl Into<Zone>) -> Vec<Flow> {
     handle.dump().zone(zone).entries().and_then(Iterator::collect::<Result<Vec<_>>>).expect("a dump")
 }
 
-/// Creates entries, one for each of these flows.
+/// Creates an entry for each of these flows.
 pub fn create<'f>(handle: &mut Handle, flows: impl IntoIterator<Item = &'f Flow>) {
     for flow in flows {
         handle.create(flow).unwrap_or_else(|error| panic!("{error}"));
@@ -369,7 +370,7 @@ pub fn kernel() -> (u32, u32) {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// Whether the running kernel is this release or a later one; where it is not, says what is left out.
+/// Returns whether the running kernel is this release or a later one; otherwise reports the skipped part.
 pub fn kernel_since(major: u32, minor: u32, what: &str) -> bool {
     let known = kernel() >= (major, minor);
     if !known {
@@ -378,7 +379,7 @@ pub fn kernel_since(major: u32, minor: u32, what: &str) -> bool {
     known
 }
 
-/// How many entries the table holds; where that is more than `most`, says that the test is skipped.
+/// Returns the limit of entries of the table; if it is more than `most`, reports that the test is skipped.
 pub fn table_limit(most: u32) -> Option<u32> {
     let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").expect("the limit");
     let limit = text.trim().parse().unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! A netlink socket of our own, for the bytes the kernel sends.
+//! A netlink socket of our own, for the kernel's raw bytes.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -42,16 +42,16 @@ impl Raw {
         assert_eq!(sent, bytes.len() as isize, "{}", io::Error::last_os_error());
     }
 
-    /// One datagram, cut into messages.
+    /// Receives one datagram, split into messages.
     pub fn receive(&self) -> Vec<Vec<u8>> {
         let mut buffer = vec![0u8; 64 << 10];
-        // SAFETY: the buffer is alive and as long as said.
+        // SAFETY: the buffer is alive and has the given length.
         let len = unsafe { libc::recv(self.0.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
         let len = usize::try_from(len).unwrap_or_else(|_| panic!("{}", io::Error::last_os_error()));
         split(&buffer[..len]).map(|message| message.expect("a message").to_vec()).collect()
     }
 
-    /// Every entry of the table, as the kernel's message for it.
+    /// Returns every entry of the table, as the kernel's message for it.
     pub fn dump(&self) -> Vec<Vec<u8>> {
         let mut request = Vec::new();
         request.extend(20u32.to_ne_bytes());
@@ -77,7 +77,7 @@ pub fn kind(message: &[u8]) -> u16 {
     u16::from_ne_bytes([message[4], message[5]])
 }
 
-/// The errno of an acknowledgement, 0 for success.
+/// The errno of an ACK, 0 for success.
 pub fn verdict(message: &[u8]) -> i32 {
     assert_eq!(kind(message), 2, "not an acknowledgement");
     -i32::from_ne_bytes(message[16..20].try_into().expect("an errno"))

@@ -1,4 +1,4 @@
-//! Programs from outside that tests run: a test names them as it begins, and is skipped where they are not.
+//! External programs that tests run: a test names them at its beginning, and is skipped if they are missing.
 
 use std::cell::RefCell;
 use std::env;
@@ -7,16 +7,16 @@ use std::process::{Command, Output};
 
 use super::skip;
 
-/// Where the programs of administrators are, whoever runs the tests.
+/// The folders of administrators' programs, independent of the user who runs the tests.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 thread_local! {
-    /// What this test has named: no other may be run, or the test would fail where it is missing.
+    /// The programs that this test has named. It may run no others, or it would fail where they are missing.
     static NAMED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether all of these are installed and work in this namespace; where they are not, the test is
-/// skipped, loudly.
+/// Returns whether all of these are installed and work in this namespace; otherwise the test is skipped with
+/// a message.
 #[must_use]
 pub fn has(programs: &[&'static str]) -> bool {
     for program in programs {
@@ -33,7 +33,7 @@ fn check(program: &str) -> Result<(), String> {
     if !env::split_paths(PATH).any(|folder| folder.join(program).exists()) {
         return Err("not installed".to_owned());
     }
-    // Without nf_tables in the kernel no rule can be loaded.
+    // Without nf_tables in the kernel, no rule can be loaded.
     match program {
         "nft" => succeeds(program, &["list", "tables"]).map(drop),
         _ => Ok(()),
@@ -56,8 +56,8 @@ fn succeeds(program: &str, args: &[&str]) -> Result<Output, String> {
     Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
 }
 
-/// A program that cargo builds beside the tests, `examples/name`. None where it has not been built, as with
-/// `cargo test --test`: the test is skipped, loudly.
+/// Returns a program that cargo builds with the tests, `examples/name`. `None` if it has not been built, as
+/// with `cargo test --test`: then the test is skipped with a message.
 pub fn example(name: &str) -> Option<Command> {
     let this = env::current_exe().expect("a path");
     let path = this.ancestors().nth(2).expect("a folder").join("examples").join(name);

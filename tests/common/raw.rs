@@ -1,4 +1,4 @@
-//! Netlink without the crate: what a hostile, a careless or an old program sends.
+//! Netlink without the crate: messages that a hostile, a careless or an old program sends.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -29,7 +29,7 @@ pub fn request(kind: u16, flags: u16, seq: u32, family: u8, version: u8, attribu
     message(kind, flags, seq, 0, &[&[family, version, 0, 0], attributes].concat())
 }
 
-/// An attribute, or one of attributes.
+/// Returns an attribute with a value, or with nested attributes.
 pub fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut bytes = ((4 + value.len()) as u16).to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
@@ -58,7 +58,7 @@ pub fn multicast(fd: BorrowedFd<'_>, group: u32, bytes: &[u8]) -> io::Result<()>
 }
 
 fn send_to(fd: BorrowedFd<'_>, to: u32, groups: u32, bytes: &[u8]) -> io::Result<()> {
-    // SAFETY: sockaddr_nl is a plain C struct, for which all zeroes is valid.
+    // SAFETY: sockaddr_nl is a plain C struct, for which all zeros is valid.
     let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
     address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
     (address.nl_pid, address.nl_groups) = (to, groups);
@@ -79,7 +79,7 @@ pub fn receive(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
     usize::try_from(len).ok().map(|len| buffer[..len].to_vec())
 }
 
-/// The code of the verdict that the kernel gives on a request, which must ask for one.
+/// Sends a request, which must ask for an ACK, and returns the errno of the ACK.
 pub fn transact(bytes: &[u8]) -> i32 {
     use std::os::fd::AsFd;
     let socket = open();
@@ -112,8 +112,7 @@ fn set<T>(fd: BorrowedFd<'_>, level: i32, name: i32, value: &T) {
     assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
 
-/// Lets only messages of this type through to the socket: everything else is lost on the way, and
-/// nobody is told.
+/// Lets only messages of this type through to the socket; all others are lost without notice.
 pub fn lose_all_but(fd: BorrowedFd<'_>, kind: u16) {
     // BPF loads in network order, the type is in host order.
     let kind = u16::from_be_bytes(kind.to_ne_bytes()).into();
@@ -128,7 +127,7 @@ pub fn lose_all_but(fd: BorrowedFd<'_>, kind: u16) {
     set(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program);
 }
 
-/// Lets everything through again.
+/// Lets all messages through again.
 pub fn lose_nothing(fd: BorrowedFd<'_>) {
     set_option(fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0);
 }

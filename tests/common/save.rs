@@ -5,10 +5,10 @@ use netfilter_conntrack::Handle;
 
 /// The first line of a save.
 pub const HEADER: &str = "{\"format\":\"netfilter-conntrack flows\",\"version\":1}";
-/// Its last.
+/// The last line of a save.
 pub const END: &str = "{\"end\":\"complete\"}";
 
-/// The table as a save.
+/// Returns the table as a save.
 pub fn saved(handle: &mut Handle) -> Vec<u8> {
     let mut text = Vec::new();
     let saved = handle.dump().save(&mut text).unwrap_or_else(|error| panic!("{error}"));

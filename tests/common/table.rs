@@ -10,14 +10,14 @@ use netfilter_conntrack::{Error, Flow, Handle, Labels, Status, TcpState, Tuple, 
 
 use super::{flow, ip, kept, socket, sysctl, tcp, udp, use_labels};
 
-/// Counters and times on, and labels in use. The test has to ask for `nft`.
+/// Turns on counters and times, and puts labels to use. The test has to require `nft`.
 pub fn prepare() {
     sysctl("nf_conntrack_acct", "1");
     sysctl("nf_conntrack_timestamp", "1");
     use_labels();
 }
 
-/// Flows of every protocol, family and option that this kernel can be given.
+/// Flows of every protocol, family and option that this kernel accepts.
 pub fn flows() -> Vec<Flow> {
     let mut flows = of_each_protocol();
     let zoned = [Zone::new(10), Zone::original_only(11), Zone::reply_only(12), Zone::new(u16::MAX)];
@@ -106,12 +106,12 @@ pub fn with_nat() -> Vec<Flow> {
     ]
 }
 
-/// Whether the kernel had no room for SYNPROXY.
+/// Returns whether the error is that the kernel has no room for SYNPROXY.
 pub fn is_synproxy(error: &Error) -> bool {
     error.failure().is_some_and(|failure| failure.part() == Some(FlowPart::SynProxy))
 }
 
-/// Creates them all; none may fail. False where the kernel has no room for SYNPROXY.
+/// Creates all flows; none may fail. Returns false if the kernel has no room for SYNPROXY.
 pub fn create(handle: &mut Handle, flows: &[Flow]) -> bool {
     let mut complete = true;
     for flow in flows {

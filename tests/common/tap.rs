@@ -1,4 +1,4 @@
-//! A look at the socket below a handle, past the handle: what was sent, and what is left unread.
+//! The socket below a handle, bypassing the handle: the number of requests sent, and messages left unread.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,8 @@ pub struct Header {
     pub seq: u32,
 }
 
-/// How many requests `work` makes the handle send, by the sequence numbers that the kernel echoes.
+/// Returns the number of requests that `work` makes the handle send, from the sequence numbers that the
+/// kernel echoes.
 pub fn requests<T>(handle: &mut Handle, work: impl FnOnce(&mut Handle) -> T) -> (u32, T) {
     let before = own_request(handle);
     let result = work(handle);
@@ -28,12 +29,12 @@ fn own_request(handle: &mut Handle) -> u32 {
     waiting(handle).expect("an answer").seq
 }
 
-/// The first message that waits to be received, if one does. It stays where it is.
+/// Returns the header of the first waiting message, if any, and leaves the message in the socket.
 pub fn waiting(handle: &Handle) -> Option<Header> {
     headers(handle, libc::MSG_PEEK).first().copied()
 }
 
-/// Receives the rest of a dump, past the handle, and returns the headers of its entries.
+/// Receives the rest of a dump, bypassing the handle, and returns the headers of its entries.
 pub fn drain(handle: &Handle) -> Vec<Header> {
     let mut all = Vec::new();
     loop {
@@ -47,7 +48,7 @@ pub fn drain(handle: &Handle) -> Vec<Header> {
     }
 }
 
-/// The headers in the datagram that waits, or none.
+/// Returns the headers in the waiting datagram, or none.
 fn headers(handle: &Handle, flags: libc::c_int) -> Vec<Header> {
     let mut buffer = vec![0u8; 64 << 10];
     let fd = handle.as_fd().as_raw_fd();
@@ -67,7 +68,7 @@ fn headers(handle: &Handle, flags: libc::c_int) -> Vec<Header> {
     headers
 }
 
-/// Runs `work` while the handle's socket is no socket: whatever would be sent fails with `ENOTSOCK`.
+/// Runs `work` while the handle's descriptor is not a socket: every send fails with `ENOTSOCK`.
 pub fn cut_off<T>(handle: &mut Handle, work: impl FnOnce(&mut Handle) -> T) -> T {
     let cut = Cut::new(handle.as_fd().as_raw_fd());
     let result = work(handle);
@@ -75,7 +76,7 @@ pub fn cut_off<T>(handle: &mut Handle, work: impl FnOnce(&mut Handle) -> T) -> T
     result
 }
 
-/// A socket that was taken away from under its file descriptor.
+/// A socket that was removed from its file descriptor.
 pub struct Cut {
     fd: RawFd,
     socket: OwnedFd,
@@ -97,14 +98,14 @@ impl Cut {
     }
 }
 
-/// Makes `fd` refer to what `file` refers to.
+/// Makes `fd` refer to the open file of `file`.
 fn put(file: &impl AsRawFd, fd: RawFd) {
-    // SAFETY: dup3(2) takes integers. The owner of `fd` goes on owning it; it is another file now.
+    // SAFETY: dup3(2) takes integers. The owner of `fd` keeps owning it; it is another file now.
     let result = unsafe { libc::dup3(file.as_raw_fd(), fd, libc::O_CLOEXEC) };
     assert_eq!(result, fd, "dup3: {}", io::Error::last_os_error());
 }
 
-/// Creates, finds and deletes an entry: the handle can still do it all.
+/// Creates, finds and deletes an entry, to show that the handle works.
 pub fn assert_good(handle: &mut Handle) {
     let probe = flow(super::udp("192.0.2.250:9", "192.0.2.251:9"));
     let result = (|| -> Result<()> {

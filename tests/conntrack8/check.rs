@@ -1,4 +1,4 @@
-//! The ways in which a command line and a call are compared.
+//! The ways of comparing a command line and a call.
 
 use std::error::Error;
 use std::process::Command;
@@ -16,12 +16,13 @@ pub(crate) type Fallible<T> = std::result::Result<T, Box<dyn Error>>;
 pub(crate) type Counter<T> = (&'static str, fn(&T) -> Option<u32>);
 pub(crate) type Difference = std::result::Result<(), String>;
 
-/// How long two listings may go on differing: a slow machine lets a second pass in most pairs of them.
+/// The time that two listings may keep differing: on a slow machine the second changes within most pairs of
+/// them.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const NAMES: &str = "3 web\n4 mail\n";
 
-/// Runs a command line: its words are separated by spaces. The names of labels come from a
+/// Returns the command of a line, whose words are separated by spaces. The names of labels come from a
 /// `connlabel.conf` that only this process sees.
 pub(crate) fn command(line: &str) -> Command {
     let script = "mount -t tmpfs none /etc && mkdir /etc/xtables && \
@@ -32,7 +33,7 @@ pub(crate) fn command(line: &str) -> Command {
     command
 }
 
-/// The names that [`command`] gives labels.
+/// The label names that [`command`] uses.
 pub(crate) fn label_names() -> LabelMap {
     let path = env::temp_dir().join(format!("nfct-names-{}-{:?}", process::id(), thread::current().id()));
     fs::write(&path, NAMES).expect("a file");
@@ -50,12 +51,12 @@ fn run(line: &str) -> std::result::Result<Vec<String>, String> {
     }
 }
 
-/// The lines that are about entries, sorted: an XML document also has a head and a root. The reference
-/// count differs where a lookup holds a reference.
+/// Returns the lines about entries, sorted: an XML document also has a head and a root. The reference count
+/// differs if a lookup holds a reference.
 pub(crate) fn lines(text: &str) -> Vec<String> {
     let is_entry = |line: &&str| !line.is_empty() && (!line.starts_with('<') || line.starts_with("<flow"));
     let steady = |line: &str| {
-        // Of events newer releases also print the program that caused them.
+        // Newer releases also print the program that caused an event.
         let line = line.split(" [USERSPACE]").next().unwrap_or(line);
         let words = line.split(' ').filter(|word| !word.starts_with("use="));
         words.collect::<Vec<_>>().join(" ").trim_end().to_owned()
@@ -72,7 +73,7 @@ fn compare<T: PartialEq + std::fmt::Debug>(theirs: &T, ours: &T) -> Difference {
     }
 }
 
-/// As [`compare`], of lines: only those that differ are reported.
+/// Like [`compare`], for lines: only the differing ones are reported.
 pub(crate) fn compare_lines(theirs: &[String], ours: &[String]) -> Difference {
     let only_in = |one: &[String], other: &[String]| {
         let mut other = other.to_vec();
@@ -88,8 +89,8 @@ pub(crate) fn compare_lines(theirs: &[String], ours: &[String]) -> Difference {
     compare(&only_in(theirs, ours), &only_in(ours, theirs))
 }
 
-/// The same lines are printed. A second may pass in between, which the timeouts show: then again. The call
-/// comes second, as starting a program takes longer than ending it.
+/// Both must print the same lines. A second may pass in between, which changes the timeouts: then they are
+/// compared again. The call comes second, because starting a program takes longer than ending it.
 fn same_lines(line: &str, mut ours: impl FnMut() -> Fallible<Vec<String>>) -> Difference {
     let last = Instant::now() + PATIENCE;
     loop {
@@ -103,7 +104,7 @@ fn same_lines(line: &str, mut ours: impl FnMut() -> Fallible<Vec<String>>) -> Di
     }
 }
 
-/// A listing of some entries: as many lines, with the same text.
+/// A listing of some entries: the same number of lines, with the same text.
 pub(crate) fn lists<F, E>(line: &str, handle: &mut Handle, some: bool, call: F) -> Difference
 where
     F: Fn(&mut Handle) -> Fallible<Vec<E>>,
@@ -123,7 +124,7 @@ where
     same_lines(line, || Ok(call(handle)?.iter().map(|entry| plain(entry.as_ref())).collect()))
 }
 
-/// The options of a listing and a selector match the same entries, and so do those of a deletion.
+/// The options of a listing and a selector match the same entries, and so do those of a delete.
 pub(crate) fn selects(
     line: &str,
     handle: &mut Handle,
@@ -143,7 +144,7 @@ pub(crate) fn selects(
     changes(&line.replacen("-L", "-D", 1), handle, delete, sample::fill)
 }
 
-/// An entry that a call returned.
+/// An entry returned by a call.
 pub(crate) struct Listed(pub(crate) Flow);
 
 impl AsRef<Flow> for Listed {
@@ -163,7 +164,7 @@ pub(crate) fn prints(
     same_lines(line, || common::all(handle).iter().map(|flow| call(flow, &names)).collect())
 }
 
-/// All that a table shows, but for what moves by itself; timeouts to the minute.
+/// All fields of a table, except those that change by themselves; timeouts to the minute.
 fn table(handle: &mut Handle) -> Vec<String> {
     let minutes = |timeout: Duration| Duration::from_secs((timeout.as_secs() + 30) / 60 * 60);
     let shown = |flow: Flow| {
@@ -177,7 +178,7 @@ fn table(handle: &mut Handle) -> Vec<String> {
     table
 }
 
-/// A change of the table: it is the same afterwards, and not what it was before.
+/// A change of the table: afterwards both tables are the same, and differ from the one before.
 pub(crate) fn changes(
     line: &str,
     handle: &mut Handle,
@@ -198,7 +199,7 @@ pub(crate) fn changes(
     }
 }
 
-/// The counters of traffic are shown and reset.
+/// The traffic counters are shown and reset.
 pub(crate) fn resets(
     line: &str,
     handle: &mut Handle,
@@ -220,7 +221,7 @@ pub(crate) fn resets(
     compare(&ours, &[Some(2), Some(0)])
 }
 
-/// A number that is printed.
+/// A printed number.
 pub(crate) fn counts(
     line: &str,
     handle: &mut Handle,
@@ -232,7 +233,7 @@ pub(crate) fn counts(
     compare(&run(line)?, &vec![ours.to_string()])
 }
 
-/// Counters of each CPU, by the names that are printed.
+/// Counters of each CPU, by the printed names.
 pub(crate) fn sums<T>(
     line: &str,
     handle: &mut Handle,
@@ -251,7 +252,7 @@ pub(crate) fn sums<T>(
     Ok(())
 }
 
-/// Expectations, by the text of the library.
+/// Expectations, in the text of the library.
 pub(crate) fn lists_expectations(
     line: &str,
     handle: &mut Handle,

@@ -1,4 +1,4 @@
-//! Events beside `conntrack -E`.
+//! Events compared with `conntrack -E`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,17 +12,17 @@ use super::check::{Difference, Fallible, command, compare_lines, lines};
 use super::sample;
 use netfilter_conntrack::{Change, Event, Events, Handle, Outcome, Selector};
 
-/// How long the other program may take for anything.
+/// The time limit for each step of the other program.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A program that follows events, and the lines it has printed. It is ended when dropped.
+/// A program that follows events, and the lines that it printed. It is ended on drop.
 struct Follower {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Follower {
-    /// Starts it, and waits until it listens in this namespace beside the listeners that do already.
+    /// Starts it, and waits until this namespace has one more listener.
     fn start(line: &str) -> Self {
         let before = listeners();
         let mut child =
@@ -39,8 +39,8 @@ impl Follower {
         this
     }
 
-    /// Waits for so many lines, and a moment for one too many. The program writes each line at once. It is
-    /// killed: an interrupt while it writes a line makes it write that line twice.
+    /// Waits for `count` lines, and a moment for a surplus one. The program writes each line at once. It is
+    /// killed, because an interrupt in the middle of a line makes it write that line twice.
     fn output(self, count: usize) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut printed = Vec::new();
@@ -62,7 +62,7 @@ impl Drop for Follower {
     }
 }
 
-/// Sockets of netfilter in this namespace that joined a group: `Eth` 12, `Groups` not 0.
+/// The sockets of netfilter in this namespace that joined a group: `Eth` 12, `Groups` not 0.
 fn listeners() -> BTreeSet<String> {
     let text = fs::read_to_string("/proc/thread-self/net/netlink").expect("the list of sockets");
     let joined = text.lines().filter(|line| {
@@ -73,7 +73,7 @@ fn listeners() -> BTreeSet<String> {
     joined.map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// Follows what happens to the sample: created, marked, deleted.
+/// Follows the events of the sample: created, marked, deleted.
 pub(crate) fn follows(line: &str, handle: &mut Handle, open: impl Fn() -> Fallible<Events>) -> Difference {
     let act = |handle: &mut Handle| {
         sample::fill(handle);

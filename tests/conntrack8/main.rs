@@ -1,5 +1,5 @@
-//! The rows of `docs/guide/from_conntrack.md`: each command line of conntrack(8) and the call beside it run
-//! on the same entries, and leave the same table or print the same lines.
+//! The rows of `docs/guide/from_conntrack.md`: each command line of conntrack(8) and its call run on the same
+//! entries, and leave the same table or print the same lines.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
@@ -16,12 +16,12 @@ use rows::Row;
 
 const PAGE: &str = include_str!("../../docs/guide/from_conntrack.md");
 
-/// Code without the spaces and line breaks that differ between a page and a compiler's rendering.
+/// Returns code without the spaces and line breaks that differ between a page and a compiler's rendering.
 fn tight(code: &str) -> String {
     code.replace("\\|", "|").chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// The command lines and calls of the page, in its order.
+/// The command lines and calls of the page, in order.
 fn on_the_page() -> Vec<(String, String)> {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `conntrack ") && !line.contains("| — |"));
     rows.map(|line| {
@@ -64,7 +64,7 @@ fn every_option_is_on_the_page() {
     assert!(missing.is_empty(), "not in docs/guide/from_conntrack.md: {missing:#?}");
 }
 
-/// Whether the installed program is 1.4.7 or newer: earlier ones lack options of these rows.
+/// Returns whether the installed program is 1.4.7 or newer: earlier ones lack options of these rows.
 fn is_recent() -> bool {
     let version = common::run("conntrack", &["--version"]).stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
@@ -78,7 +78,7 @@ fn is_recent() -> bool {
     recent
 }
 
-/// Runs these rows, each in a namespace of its own, and reports all that differ.
+/// Runs these rows, each in a namespace of its own, and reports all differences.
 fn run(rows: &[Row]) {
     let mut failed = Vec::new();
     for row in rows {

@@ -18,7 +18,7 @@ use netfilter_conntrack::{
 /// Compares both in a namespace.
 pub(crate) type Check = Box<dyn Fn(&Row, &mut Handle) -> Difference>;
 
-/// A command line, the call that stands beside it on the page, and how both are compared.
+/// A command line, its call on the page, and the way both are compared.
 pub(crate) struct Row {
     pub(crate) command: &'static str,
     pub(crate) call: &'static str,

@@ -1,12 +1,12 @@
-//! The entries that the rows are about.
+//! The entries of the rows.
 
 use crate::common::{flow, ip, sysctl, tcp, udp};
 use netfilter_conntrack::model::{HelperName, PerDirection, Protocol, SctpState};
 use netfilter_conntrack::{Expectation, Flow, Handle, Labels, Status, TcpState, Tuple, Zone};
 use std::net::SocketAddr;
 
-/// Both families, several protocols and zones, marks, states, labels and NAT: no row matches all of them
-/// or, but for single lookups, fewer than two.
+/// Both families, several protocols and zones, marks, states, labels and NAT. No row matches all of them and,
+/// except for single lookups, each matches at least two.
 pub(crate) fn flows() -> Vec<Flow> {
     let label = |number| Labels::of([number]).expect("a label");
     let assured = Status::SEEN_REPLY | Status::ASSURED;
@@ -59,7 +59,7 @@ pub(crate) fn chat() -> Tuple {
     tcp("10.0.0.1:40000", "10.0.0.3:6667")
 }
 
-/// Two expectations of [`chat`], and it.
+/// Creates two expectations of [`chat`], and the connection itself.
 pub(crate) fn expect(handle: &mut Handle) {
     master(handle);
     for port in [5000, 5001] {
@@ -69,7 +69,7 @@ pub(crate) fn expect(handle: &mut Handle) {
     }
 }
 
-/// Only [`chat`].
+/// Creates only [`chat`].
 pub(crate) fn master(handle: &mut Handle) {
     let helper: HelperName = "irc".parse().expect("a name");
     let state = TcpState::Established;

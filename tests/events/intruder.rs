@@ -1,4 +1,4 @@
-//! What other programs send to a socket: to that of a stream, and to those of the C library.
+//! Messages that other programs send to a socket: to that of a stream, and to those of the C library.
 
 #[cfg(feature = "nfct")]
 use std::ops::ControlFlow;
@@ -17,11 +17,11 @@ use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::nfct::{Session, Subscription, attr};
 
 #[cfg(feature = "nfct")]
-/// The mark of what no kernel sent.
+/// The mark of forged entries.
 const FORGED: u32 = 0xf0f0;
 
 #[cfg(feature = "nfct")]
-/// Sends to somebody else's socket a message as the kernel sends it, of an entry that does not exist.
+/// Sends a message in the kernel's format to another socket, about an entry that does not exist.
 fn intrude(victim: &impl AsFd) {
     let mark = raw::attribute(8, &FORGED.to_be_bytes());
     let message = raw::request(raw::CT_NEW, 0, 0, libc::AF_INET as u8, 0, &mark);
@@ -88,8 +88,9 @@ fn messages_of_other_senders_are_passed_over() {
     assert_eq!(queued(&mut events), []);
 }
 
-/// A socket that listens gets what anybody with `CAP_NET_ADMIN` sends to a group, whatever it is
-/// connected to (`nfnetlink.h`: group 3 is of flows that end), and nothing but the address of the sender tells.
+/// A listening socket receives every message that a process with `CAP_NET_ADMIN` sends to a group, even if it
+/// is connected (`nfnetlink.h`: group 3 is of flows that end); only the sender's address shows the
+/// difference.
 #[test]
 fn what_others_send_to_a_group_is_passed_over() {
     let mut handle = require_kernel!();

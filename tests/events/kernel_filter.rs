@@ -1,5 +1,5 @@
-//! Selectors that the kernel applies by itself, in part: what it drops before it is queued is nothing that a
-//! selector would have let pass.
+//! Selectors that the kernel applies itself, in part: it drops no event that the selector would have let
+//! pass.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn only(address: &str) -> ipnet::IpNet {
     ip(address).into()
 }
 
-/// Selectors whose facts the kernel is told, alone and together.
+/// Selectors with conditions that the kernel applies, alone and together.
 fn selectors() -> Vec<Selector> {
     let mut selectors: Vec<_> = [Family::Ipv4, Family::Ipv6].map(|family| any().family(family)).into();
     for protocol in [1, 6, 17, 33, 47, 50, 58, 132, 136].map(Protocol::new) {
@@ -58,7 +58,7 @@ fn selectors() -> Vec<Selector> {
     selectors
 }
 
-/// Every kind of entry and of event: created, changed, changed again, removed.
+/// Causes every kind of event for every kind of entry: created, changed, changed again, removed.
 fn live(handle: &mut Handle, flows: &[Flow]) {
     table::create(handle, flows);
     for flow in flows {
@@ -111,8 +111,8 @@ fn the_kernel_drops_nothing_that_a_selector_lets_pass() {
     assert!(chosen > streams.len() / 2, "{chosen} of {}", streams.len());
 }
 
-/// What the kernel drops takes no room: with a buffer for some 25 events, one is found behind hundreds of
-/// others, and none is lost. For each kind of condition.
+/// Events dropped by the kernel take no room: with a buffer for some 25 events, one is found after hundreds
+/// of others, and none is lost. This holds for each kind of condition.
 #[test]
 fn what_the_kernel_drops_takes_no_room() {
     let mut handle = require_kernel!();
@@ -154,7 +154,7 @@ fn what_the_kernel_drops_takes_no_room() {
         (any().tcp_state(TcpState::SynSent), &own),
         (any().timeout(..Duration::from_secs(3000)).tcp(), &own),
         (Selector::zone_in_any_direction(8), &translated),
-        // Not by a closure.
+        // The kernel cannot apply a closure.
         (any().matching(|flow| flow.mark == Some(7)), &own),
     ];
     let open = |(selector, flow): (Selector, _)| {
@@ -182,7 +182,7 @@ fn what_the_kernel_drops_takes_no_room() {
     assert!(lost.len() == 1, "{lost:?}");
 }
 
-/// Events of expectations have other attributes; and what is said of one selector holds for all that are given.
+/// Events of expectations have other attributes and pass; and with several selectors, all have to match.
 #[test]
 fn expectations_pass_and_selectors_add_up() {
     let mut handle = require_kernel!("nft", "ip");
@@ -208,7 +208,8 @@ fn expectations_pass_and_selectors_add_up() {
     assert_eq!((expectation.kind, found.entry.original), (EventKind::New, both.original));
 }
 
-/// With a buffer for some 100 events and a writer that does not wait, 400 of 40,000 events come, and none is lost.
+/// With a buffer for some 100 events and a writer that does not wait, 400 of 40,000 events come, and none is
+/// lost.
 #[test]
 fn one_in_a_hundred_of_a_fast_writer_needs_no_room() {
     const COUNT: u32 = 20_000;
@@ -236,7 +237,8 @@ fn one_in_a_hundred_of_a_fast_writer_needs_no_room() {
     assert!(undelivered.is_none_or(|undelivered| undelivered == 0), "{undelivered:?}");
 }
 
-/// All events of a flow in the sample come, and no others, and those of a larger sample are among them.
+/// A sample has all events of its flows, and no others. The flows of a sample of one in 8 are among those of
+/// one in 4.
 #[test]
 fn a_sample_has_whole_flows() {
     let mut handle = require_kernel!();
@@ -273,7 +275,7 @@ fn a_sample_has_whole_flows() {
     assert!(fewer.keys().all(|key| some.contains_key(key)));
 }
 
-/// Where the socket's allowance is too small for a whole program, a part of it still drops what it can.
+/// If the socket's allowance is too small for the whole program, a part of it still drops events.
 #[test]
 fn a_program_that_the_kernel_refuses_is_made_shorter() {
     let mut handle = require_kernel!();
@@ -287,7 +289,7 @@ fn a_program_that_the_kernel_refuses_is_made_shorter() {
     }
     handle.create(&flow(udp("192.0.2.1:1", "10.9.0.1:53"))).expect("created");
     assert_eq!(queued(&mut events).len(), 1);
-    // The namespace has a setting of its own since Linux 6.8.
+    // Since Linux 6.8 each namespace has a setting of its own.
     let setting = "/proc/sys/net/core/optmem_max";
     if std::fs::write(setting, "4096").is_ok() {
         let mut events = open();

@@ -78,7 +78,7 @@ fn groups_are_listened_to_apart() {
     assert_eq!(none.expect_err("no group"), Error::InvalidInput(InputError::NoGroups));
 }
 
-/// Real packets, and what the namespace keeps about a flow: counters, times of begin, event and end.
+/// Real packets, and the namespace's records about a flow: counters, times of begin, event and end.
 #[test]
 fn packets_cause_events_with_counters_and_times() {
     let mut handle = require_kernel!("nft", "ip");
@@ -108,14 +108,13 @@ fn packets_cause_events_with_counters_and_times() {
     let times = gone.entry.timestamps;
     let (start, stop) = (times.start.expect("a begin"), times.stop.expect("an end"));
     assert!(start <= stop && stop <= std::time::SystemTime::now());
-    // The time of an event itself is told by kernels from 6.14 on.
+    // Kernels from 6.14 on report the time of an event itself.
     if let (Some(began), Some(ended)) = (new.entry.timestamps.event, times.event) {
         assert!(start <= ended && began <= ended && stop <= ended);
     }
 }
 
-/// Of a burst that does not fit: the first events, then the loss with its exact size, then what
-/// happened after.
+/// A burst that does not fit: the first events, then the loss with its exact size, then the events after it.
 #[test]
 fn an_overrun_is_an_item_at_its_place_and_the_stream_goes_on() {
     const BURST: u32 = 1000;
@@ -146,8 +145,8 @@ fn an_overrun_is_an_item_at_its_place_and_the_stream_goes_on() {
     }
 }
 
-/// A reader that is too slow for a writer that never stops: whatever comes after an overrun happened
-/// after the loss, and what came and what was lost is everything.
+/// A reader that is too slow for a writer that never stops: every event after an overrun happened after the
+/// loss, and events received and lost are all that were sent.
 #[test]
 fn nothing_is_out_of_place_when_events_come_faster_than_they_are_read() {
     const FLOWS: u32 = 30_000;
@@ -193,7 +192,7 @@ fn waiting_has_a_timeout_or_a_deadline_and_not_waiting_returns_at_once() {
     let start = Instant::now();
     assert_eq!(events.next_timeout(time), None);
     assert!((time..10 * time).contains(&start.elapsed()));
-    // At hand, whatever time there is, and however far its end.
+    // Queued events are returned at once, for any timeout or deadline.
     (2..6).for_each(|number| handle.create(&numbered(number)).expect("created"));
     let at_hand = [
         events.next_timeout(Duration::ZERO),
@@ -213,7 +212,7 @@ fn waiting_has_a_timeout_or_a_deadline_and_not_waiting_returns_at_once() {
     thread.join().expect("the thread");
 }
 
-/// A line as conntrack(8) writes it with `-E`: what happened, aligned, and the flow behind it.
+/// A line as conntrack(8) writes it with `-E`: the kind of event, aligned, and the flow after it.
 #[test]
 fn an_event_is_shown_as_a_line() {
     let mut handle = require_kernel!();
@@ -229,8 +228,8 @@ fn an_event_is_shown_as_a_line() {
     assert!(new.contains(" mark 0x7"), "{new}");
 }
 
-/// What could end a wait in the call that receives does not end the wait: a signal whose handler lets
-/// system calls be broken off, or a descriptor that somebody made one that never blocks.
+/// Two things end the system call that receives, but not the wait: a signal whose handler lets system calls
+/// be interrupted, and a descriptor that was made non-blocking.
 #[test]
 fn a_wait_for_ever_ends_with_an_event_only() {
     let mut handle = require_kernel!();
@@ -255,7 +254,7 @@ fn a_wait_for_ever_ends_with_an_event_only() {
     }
 }
 
-/// Who waits for ever gets the report of a loss without a further event.
+/// A wait without a timeout gets the report of a loss without a further event.
 #[test]
 fn a_loss_is_told_to_who_waits_for_ever() {
     let mut handle = require_kernel!();
@@ -271,7 +270,7 @@ fn a_loss_is_told_to_who_waits_for_ever() {
     assert!(matches!(next, Event::Flow(change) if change.kind == EventKind::Destroy));
 }
 
-/// Without rights in the initial user namespace the size is cut without an error.
+/// Without rights in the initial user namespace, the size is reduced without an error.
 #[test]
 fn a_receive_buffer_is_as_large_as_the_kernel_grants() {
     // Older kernels show the limit in the machine's first namespace only.
@@ -299,8 +298,8 @@ fn the_descriptor_becomes_readable() {
     assert!(!listen::readable(&events, 0));
 }
 
-/// With the descriptor in an epoll set, told of each change once (`EPOLLET`): after `try_next` returned
-/// `None` everything was seen, whatever was queued in front of it, and the next event is told again.
+/// With the descriptor in an edge-triggered epoll set (`EPOLLET`): after `try_next` returned `None`,
+/// everything queued was read, and the next event is reported again.
 #[test]
 fn reading_until_none_leaves_nothing_behind() {
     let mut handle = require_kernel!();
@@ -319,9 +318,9 @@ fn reading_until_none_leaves_nothing_behind() {
     }
 }
 
-/// In the default mode the ends of flows are lost with everything else. In the reliable mode each
-/// comes, once, although the buffer takes a few only; the kernel keeps the flows as long. Beginnings
-/// are lost all the same.
+/// In the default mode, the ends of flows are lost like all other events. In the reliable mode each comes,
+/// once, although the buffer holds only a few; the kernel keeps the flows until then. Beginnings are lost
+/// nevertheless.
 #[test]
 fn a_reliable_stream_loses_no_end() {
     const FLOWS: usize = 2000;

@@ -1,4 +1,4 @@
-//! Events: streams of them, what of them comes, and how a wait for them ends.
+//! Events: streams, the items in them, and the ways a wait ends.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! Events of other network namespaces: opened there, or listened to from here.
+//! Events of other network namespaces: opened there, or received from here.
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,10 +9,10 @@ use crate::common::{self, all, flow, numbered, sysctl, udp};
 use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::{Error, Events, Handle, Namespace};
 
-/// Something to do in a namespace.
+/// Work for a thread in a namespace.
 type Order = Box<dyn FnOnce(&mut Handle) + Send>;
 
-/// A second namespace, which a thread of its own holds open, and in which it does what it is told.
+/// A second namespace, kept open by a thread, which runs work in it.
 struct Elsewhere {
     orders: mpsc::Sender<Order>,
     done: mpsc::Receiver<()>,
@@ -37,7 +37,7 @@ impl Elsewhere {
         Self { orders, done, thread_id: is_ready.recv().expect("a namespace") }
     }
 
-    /// Does something there and waits until it is done.
+    /// Runs work there and waits until it is done.
     fn run(&self, order: impl FnOnce(&mut Handle) + Send + 'static) {
         self.orders.send(Box::new(order)).expect("alive");
         self.done.recv().expect("done");
@@ -72,7 +72,7 @@ fn all_namespaces_are_told_apart() {
     let mut events = Events::builder().all_namespaces().open().expect("events");
     let mut own = Events::builder().open().expect("events");
 
-    // Without an id in this namespace the other one is not heard.
+    // Events of a namespace without an id in this one are not received.
     there.run(|handle| handle.create(&numbered(1)).expect("created"));
     assert_eq!(events.next_timeout(Duration::from_millis(50)), None);
 
@@ -93,9 +93,12 @@ fn all_namespaces_are_told_apart() {
     assert_eq!(changes(&mut own), [(EventKind::New, numbered(2).key().to_string())]);
 }
 
-/// What a flow sends that began before the listener came: with `nf_conntrack_events` at 1 everything,
-/// with 0 nothing. With 2 everything when anybody at all listened as it began, in whatever namespace,
-/// and else nothing, not even its end, however it ends.
+/// The events of a flow that is older than the listener, by `nf_conntrack_events`:
+///
+/// - 1: all;
+/// - 0: none;
+/// - 2: all if there was any listener, in any namespace, when the flow began; otherwise none, not even its
+///   end, however it ends.
 #[test]
 fn a_flow_older_than_the_listener_may_be_silent() {
     let mut handle = require_kernel!();
@@ -111,7 +114,7 @@ fn a_flow_older_than_the_listener_may_be_silent() {
         handle.update(&old.identity().mark(5)).expect("updated");
         handle.delete(&old).expect("deleted");
         thread::sleep(Duration::from_millis(1100));
-        // A listing removes what it finds expired.
+        // A dump removes expired flows.
         assert_eq!(all(&mut handle), []);
         let changes = changes(&mut events);
         let count = |kind| changes.iter().filter(|change| change.0 == kind).count();
@@ -125,7 +128,7 @@ fn a_flow_older_than_the_listener_may_be_silent() {
         return;
     }
     assert_eq!(what_it_sends("2", Some(&Elsewhere::new().namespace())), EVERYTHING);
-    // Who else listens on the machine is not in the hands of a test.
+    // A test cannot control other listeners on the machine.
     let alone = what_it_sends("2", None);
     assert!(alone == NOTHING || alone == EVERYTHING, "{alone:?}");
 }

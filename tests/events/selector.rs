@@ -26,8 +26,7 @@ fn ftp() -> HelperName {
     HelperName::new("ftp").expect("a name")
 }
 
-/// What happens in [`story`], and what the events say of status, timeout, mark, labels, helper, TCP
-/// state and age.
+/// The events of [`story`], and the status, timeout, mark, labels, helper, TCP state and age in each.
 const STORY: [(&str, EventKind, &str); 12] = [
     ("made by request", EventKind::New, "status timeout mark labels helper state"),
     ("marked by request", EventKind::Update, "status timeout mark labels helper state"),
@@ -43,7 +42,7 @@ const STORY: [(&str, EventKind, &str); 12] = [
     ("bare, time over", EventKind::Destroy, "status age"),
 ];
 
-/// Has the namespace keep and set all that an event can say.
+/// Makes the namespace record everything that an event can contain.
 fn prepare() {
     sysctl("nf_conntrack_timestamp", "1");
     // The end of a connection whose flow was deleted makes no flow.
@@ -56,7 +55,7 @@ fn prepare() {
          tcp dport 7001 ct state established meta length > 1000 ct label set 4; }; }");
 }
 
-/// Three flows: one by requests, one by packets, and one that ends by itself.
+/// Three flows: one by requests, one by packets, and one that expires.
 fn story(handle: &mut Handle) {
     let asked = flow(tcp("10.0.0.1:1", "10.0.0.2:21")).tcp_state(TcpState::SynSent).mark(7);
     handle.create(&asked.clone().labels(labels(3)).helper(ftp())).expect("created");
@@ -75,7 +74,7 @@ fn story(handle: &mut Handle) {
     }
     handle.delete(tcp(&peer.to_string(), "127.0.0.1:7001")).expect("deleted");
     std::thread::sleep(Duration::from_millis(1100));
-    // A listing removes what it finds expired.
+    // A dump removes expired flows.
     assert_eq!(all(handle), []);
 }
 
@@ -101,12 +100,12 @@ fn said(flow: &Flow) -> String {
     parts.into_iter().filter_map(|(name, is_said)| is_said.then_some(name)).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether this kernel's events say the TCP state and the time left of a flow that ends.
+/// Returns whether this kernel's events have the TCP state and the time left of a flow that ends.
 fn ends_say_state() -> bool {
     common::kernel_since(5, 11, "TCP state and time left of a flow that ended")
 }
 
-/// The list in the documentation of `EventsBuilder::matching`, as the kernel has it.
+/// The list in the documentation of `EventsBuilder::matching`, from the running kernel.
 #[test]
 fn what_an_event_says_depends_on_its_kind_and_its_cause() {
     let mut handle = require_kernel!("nft", "ip");
@@ -132,8 +131,8 @@ fn what_an_event_says_depends_on_its_kind_and_its_cause() {
     assert_eq!(labels, [vec![3], vec![3], vec![3], vec![3, 4]]);
 }
 
-/// Selectors, and for each event of the story whether its flow is meant: yes, no, or it does not say. In
-/// capitals: where ends say the TCP state and the time left.
+/// Selectors, and the result for each event of the story: yes, no, or unknown (`?`). Capitals apply where the
+/// events of ends have the TCP state and the time left.
 fn verdicts() -> Vec<(Selector, &'static str)> {
     let hour = Duration::from_secs(3600);
     vec![
@@ -142,7 +141,7 @@ fn verdicts() -> Vec<(Selector, &'static str)> {
         (any().dst_port(7001), "nnnnnyyyyyyn"),
         (Selector::zone(1), "nnnnnnnnnnnn"),
         (any().mark(8), "nyyynnnnnnnn"),
-        // A mark that is not there is 0.
+        // A missing mark is 0.
         (any().mark(0), "nnnnynnnnnny"),
         (any().status(Status::SEEN_REPLY), "nnnnnnyyyyyn"),
         (any().tcp_state(TcpState::SynSent), "yyyYnynn??Nn"),
@@ -156,7 +155,7 @@ fn verdicts() -> Vec<(Selector, &'static str)> {
         (any().age(hour..), "???n??????nn"),
         (any().udp() | any().labels_all_of(labels(3)), "yy??yy???y?y"),
         (any().dst_port(7001).labels_all_of(labels(3)), "nnnnny???y?n"),
-        // A closure decides by itself about what is not there.
+        // A closure decides itself about missing fields.
         (any().matching(|flow| flow.helper.is_some()), "yyynnyyyyynn"),
     ]
 }
@@ -242,12 +241,12 @@ fn selectors_add_up_and_an_empty_list_is_nothing() {
     assert_eq!(queued(&mut nothing), []);
 }
 
-/// A condition that the kernel cannot answer, so that all events come and are left out when they are read.
+/// A condition that the kernel cannot apply, so that all events arrive and are dropped by the reader.
 fn read_mark(mark: u32) -> Selector {
     any().matching(move |flow| flow.mark == Some(mark))
 }
 
-/// What is left out is no reason not to find what is behind it, nor to forget that events were lost.
+/// Dropped events neither hide the ones after them nor the report of a loss.
 #[test]
 fn what_is_left_out_hides_neither_what_follows_nor_a_loss() {
     let mut handle = require_kernel!();
@@ -275,7 +274,7 @@ fn what_is_left_out_hides_neither_what_follows_nor_a_loss() {
     assert_eq!(both.each_mut().map(|events| next_flow(events).kind), [EventKind::Update; 2]);
 }
 
-/// A wait ends in time although events that are left out keep coming.
+/// A wait ends in time although dropped events keep coming.
 #[test]
 fn a_wait_among_events_of_others_ends() {
     let mut handle = require_kernel!();
@@ -302,13 +301,13 @@ fn a_wait_among_events_of_others_ends() {
     writer.join().expect("the writer");
 }
 
-/// Selectors are about flows.
+/// Selectors apply to flows only.
 #[test]
 fn events_of_expectations_pass_every_selector() {
     use netfilter_conntrack::Expectation;
     let mut handle = require_kernel!("nft", "ip");
     prepare();
-    // At 2 a master that was made while nobody listened has no events, nor have its expectations.
+    // With 2, a master created without a listener has no events, nor do its expectations.
     sysctl("nf_conntrack_events", "1");
     let master = flow(tcp("10.0.0.1:1", "10.0.0.2:21")).tcp_state(TcpState::Established).helper(ftp());
     handle.create(&master).expect("created");

@@ -24,7 +24,7 @@ fn wide<'f>() -> EventsBuilder<'f> {
     Events::builder().receive_buffer(16 << 20)
 }
 
-/// The number of the flow of the next event, which must come soon.
+/// Returns the number of the flow of the next event, which must come soon.
 async fn next_number(stream: &mut EventStream) -> u32 {
     match timeout(Duration::from_secs(20), stream.next()).await {
         Ok(Some(Ok(Event::Flow(change)))) => listen::number_of(&change.entry),
@@ -32,12 +32,12 @@ async fn next_number(stream: &mut EventStream) -> u32 {
     }
 }
 
-/// What `next` gives without a wait.
+/// Returns the result of `next` without a wait.
 fn at_once(stream: &mut EventStream) -> Poll<Option<Result<Event>>> {
     pin!(stream.next()).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Lets the others that are ready run, once.
+/// Lets all other ready tasks run once.
 async fn turn() {
     let mut been = false;
     poll_fn(|cx| match std::mem::replace(&mut been, true) {
@@ -54,7 +54,7 @@ fn create(handle: &mut Handle, numbers: std::ops::Range<u32>) {
     numbers.for_each(|number| handle.create(&numbered(number)).expect("created"));
 }
 
-/// Waits that are given up, many times and at any moment, lose nothing and repeat nothing.
+/// Cancelled waits, many and at any moment, lose nothing and repeat nothing.
 #[test]
 fn a_wait_that_is_given_up_loses_nothing() {
     const FLOWS: u32 = 2000;
@@ -83,7 +83,7 @@ fn a_wait_that_is_given_up_loses_nothing() {
     });
 }
 
-/// While one task waits others run, and what they do wakes it.
+/// While one task waits, others run, and their work wakes it.
 #[test]
 fn other_tasks_run_during_a_wait() {
     let mut handle = require_kernel!();
@@ -105,14 +105,13 @@ fn other_tasks_run_during_a_wait() {
     });
 }
 
-/// A task that finds an event each time it looks yields all the same, and so does one that finds only
-/// events of others.
+/// A task that finds an event at each poll still yields, and so does one whose events are all dropped.
 #[test]
 fn a_flood_does_not_starve_other_tasks() {
     const FLOWS: u32 = 5000;
     let mut handle = require_kernel!();
     let all = wide().open().expect("events");
-    // The kernel cannot leave these out, so the reader does.
+    // The kernel cannot drop these, so the reader does.
     let last =
         wide().matching(Selector::any_zone().matching(|flow| flow.mark == Some(7))).open().expect("events");
     if !listen::has_room(&all, FLOWS + 1) {
@@ -130,7 +129,7 @@ fn a_flood_does_not_starve_other_tasks() {
                 assert_eq!(next_number(&mut stream).await, FLOWS);
                 assert_eq!(stream.get_ref().overruns(), 0);
             });
-            // A task beside it, which is always ready to run.
+            // A second task, which is always ready to run.
             let counter = tokio::spawn(async move {
                 let mut turns = 0;
                 while !reader.is_finished() {
@@ -170,7 +169,7 @@ fn an_overrun_is_an_item_and_the_stream_goes_on() {
     });
 }
 
-/// The report of a loss that a reader without tokio had not come to needs no further event to come.
+/// The report of a loss that was still unread when the stream was converted needs no further event to come.
 #[test]
 fn a_loss_that_is_still_to_be_told_is_told_at_once() {
     let mut handle = require_kernel!();
@@ -190,8 +189,8 @@ fn a_loss_that_is_still_to_be_told_is_told_at_once() {
     });
 }
 
-/// A loss while nothing is queued, for want of memory, is an error of the socket without anything to
-/// read, and the kernel queues nothing until it has been seen. Here another socket has such an error.
+/// A loss while nothing is queued, for want of memory, is an error of the socket without anything to read,
+/// and the kernel queues nothing until the error has been read. Here another socket has such an error.
 #[test]
 fn an_error_wakes_the_stream_though_nothing_is_queued() {
     let _handle = require_kernel!("ip");
@@ -234,7 +233,7 @@ fn a_stream_goes_back_to_events_with_what_is_left() {
     });
 }
 
-/// Without its runtime a stream cannot wait: it says so once, and keeps what it has.
+/// Without its runtime a stream cannot wait: it reports this once, and keeps its items.
 #[test]
 fn a_stream_ends_with_its_runtime() {
     let mut handle = require_kernel!();
@@ -265,7 +264,7 @@ fn a_stream_ends_when_its_socket_fails() {
     });
 }
 
-/// As tokio's own sockets.
+/// Like tokio's own sockets.
 #[test]
 fn outside_a_runtime_there_is_no_stream() {
     let _handle = require_kernel!();

@@ -10,14 +10,14 @@ use netfilter_conntrack::events::{EventKind, Waker};
 use netfilter_conntrack::mirror::MirrorChange;
 use netfilter_conntrack::{Event, Events, Mirror, Result};
 
-/// So long that a wait which lasts it has not been ended.
+/// A wait this long was not woken.
 const LONG: Duration = Duration::from_secs(20);
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_millis(20)
 }
 
-/// The two that can be waited for, as one.
+/// A common trait for the two types that can wait.
 trait Waits: Send + Sized {
     type Item;
     const WOKEN: Self::Item;
@@ -71,7 +71,7 @@ impl Waits for Mirror {
 /// A way to wait.
 type Way<W> = fn(&mut W) -> Option<<W as Waits>::Item>;
 
-/// Waits in each way, and has each wait ended by `wake`, which gets the waker.
+/// Waits in each way; `wake`, which gets the waker, must end each wait.
 fn is_ended<W: Waits>(waiting: &mut W, wake: impl Fn(&Waker) + Sync)
 where
     W::Item: PartialEq + std::fmt::Debug,
@@ -111,7 +111,7 @@ where
     other.clone().wake();
     assert_eq!(waiting.at_hand(), Some(W::WOKEN));
     assert_eq!((waiting.at_hand(), waiting.before(soon())), (None, None), "many count as one");
-    // One whose time is over already.
+    // A wait whose time is over already.
     other.wake();
     assert_eq!(waiting.before(Instant::now()), Some(W::WOKEN));
     assert_eq!(waiting.before(soon()), None);
@@ -139,20 +139,20 @@ extern "C" fn wakes(_: libc::c_int) {
     HANDLED.store(true, SeqCst);
 }
 
-/// The handler may run on the thread that waits, in the middle of anything, or on another. It is the whole
-/// process's: no other test of this program uses this signal.
+/// The handler may run on the waiting thread, at any point, or on another. It belongs to the whole process:
+/// no other test of this program uses this signal.
 #[test]
 fn a_signal_handler_ends_a_wait() {
     let _handle = require_kernel!();
-    // SAFETY: a plain C struct, for which all zeroes is valid: no flags, an empty mask.
+    // SAFETY: a plain C struct, for which all zeros is valid: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = wakes as extern "C" fn(libc::c_int) as libc::sighandler_t;
     let mut events = Events::builder().open().expect("events");
     FOR_HANDLER.set(events.waker().expect("a waker")).expect("the first");
-    // With and without system calls that are begun anew.
+    // With and without restarting of system calls.
     for flags in [0, libc::SA_RESTART] {
         action.sa_flags = flags;
-        // SAFETY: the action is live, and its handler does what a handler may.
+        // SAFETY: the action is live, and its handler is async-signal-safe.
         let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
         assert_eq!(set, 0);
         // SAFETY: takes nothing.
@@ -202,7 +202,7 @@ fn wakes_lose_no_events() {
     assert!(left.is_empty() || left == [Ok(Event::Woken)], "{left:?}");
 }
 
-/// It does not wait behind a queue: who stops a program wants it stopped.
+/// A wake does not wait behind a queue, so that a program can be stopped at once.
 #[test]
 fn a_wake_comes_before_what_is_queued() {
     let mut handle = require_kernel!();
@@ -223,7 +223,7 @@ fn a_wake_comes_before_what_is_queued() {
     assert_eq!(added.count(), 49);
 }
 
-/// Reading that does not wait leaves a wake to what does.
+/// A read that does not wait leaves a wake to the next one that does.
 #[test]
 fn a_sync_leaves_a_wake_to_the_next_wait() {
     let mut handle = require_kernel!();
@@ -255,7 +255,7 @@ fn a_wake_after_the_end_does_nothing() {
     of_mirror.wake();
 }
 
-/// A stream of tokio's sleeps on both, also when the wake comes before it is made.
+/// A tokio stream waits for both, and also sees a wake from before its creation.
 #[cfg(feature = "tokio")]
 #[test]
 fn a_stream_of_tokio_is_woken() {

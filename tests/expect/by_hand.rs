@@ -14,7 +14,7 @@ fn helper(name: &str) -> HelperName {
     name.parse().expect("a helper name")
 }
 
-/// Puts a connection with a helper into the table.
+/// Creates a connection with a helper.
 fn master(handle: &mut Handle, tuple: Tuple, name: &str) -> Flow {
     let master = flow(tuple).helper(helper(name));
     handle.create(&master).expect("a master");
@@ -30,7 +30,7 @@ fn chat() -> Tuple {
     tcp("10.0.0.1:40000", "10.0.0.3:6667")
 }
 
-/// A connection to this port, from a port yet to be known.
+/// A connection to this port, from a port that is not known yet.
 fn data(port: u16) -> Tuple {
     tcp("10.0.0.1:0", &format!("10.0.0.2:{port}"))
 }
@@ -87,7 +87,8 @@ fn created_read_and_deleted() {
     }
 }
 
-/// The kernel finds what fits; a request that names a tuple is about that expectation or none.
+/// The kernel returns any expectation that matches; a request with a tuple applies to that very expectation
+/// or to none.
 #[test]
 fn what_merely_fits_is_not_taken_for_it() {
     let mut handle = require_kernel!();
@@ -116,7 +117,7 @@ fn what_merely_fits_is_not_taken_for_it() {
     assert_eq!(expectations.get(&found).expect("still there").id, found.id);
 }
 
-/// A helper that may expect one connection only: the kernel removes the oldest, and says nothing.
+/// A helper with room for one expectation: the kernel silently removes the oldest.
 #[test]
 fn a_full_class_loses_its_oldest() {
     let mut handle = require_kernel!();
@@ -165,7 +166,7 @@ fn listed_by_family_and_master_deleted_by_helper_and_all() {
     assert_eq!(ports(&chats), [6000, 6001, 6002]);
     assert_eq!(chats[0].zone, Some(Zone::DEFAULT), "known, as it was asked for");
     assert_eq!(of(chat().inverse()), Ok(vec![]), "a master is named by its original tuple");
-    // Here the kernel sends no end of a listing; an acknowledgement has to do.
+    // Here the kernel does not mark the end of the dump; the ACK is used instead.
     assert_eq!(of(bare), Ok(vec![]));
     match of(tcp("10.0.0.1:1", "10.0.0.2:2")) {
         Err(Error::NotFound(failure)) => assert!(matches!(failure.subject(), Subject::ExpectationsOf(_))),
@@ -181,11 +182,11 @@ fn listed_by_family_and_master_deleted_by_helper_and_all() {
     assert_eq!(common::all(&mut handle).len(), 4, "flows stay");
 }
 
-/// A listing that is left half-way is no answer to the next question.
+/// The rest of an abandoned dump is not taken for the next answer.
 #[test]
 fn many_are_listed_and_a_listing_may_be_left() {
     let mut handle = require_kernel!();
-    // More than fits one datagram of the kernel's. A machine with little memory has room for 256.
+    // More than fit one of the kernel's datagrams. A machine with little memory has room for 256.
     let many = common::read_sysctl("nf_conntrack_expect_max").min(500) as u16;
     let masters: Vec<_> = (0..many).map(|n| tcp(&format!("10.0.0.1:{}", 1024 + n), "10.0.0.2:21")).collect();
     for (port, tuple) in (10_000..).zip(&masters) {
@@ -200,7 +201,7 @@ fn many_are_listed_and_a_listing_may_be_left() {
     assert_eq!(listed(&mut handle), [], "they go with their masters");
 }
 
-/// The kernel knows the zone of an expectation, and does not say it.
+/// The kernel knows the zone of an expectation, and does not report it.
 #[test]
 fn zones_keep_expectations_apart() {
     let mut handle = require_kernel!();
@@ -223,8 +224,8 @@ fn zones_keep_expectations_apart() {
     assert_eq!(of_ten.count(), 0);
 }
 
-/// A master whose zone holds for one direction is found by the zone of its original direction, its
-/// expectations by the number alone.
+/// A master with a zone of one direction is found by the zone of its original direction, its expectations by
+/// the number alone.
 #[test]
 fn zones_of_one_direction() {
     let mut handle = require_kernel!();
@@ -245,7 +246,7 @@ fn zones_of_one_direction() {
 #[test]
 fn translation_class_and_function_go_into_the_kernel() {
     let mut handle = require_kernel!("nft");
-    // What gives the kernel the function by that name.
+    // Registers the function by that name in the kernel.
     common::nft("table ip nat { chain post { type nat hook postrouting priority 100; }; }");
     master(&mut handle, control(), "ftp");
     let sip = udp("10.0.0.1:5060", "10.0.0.2:5060");
@@ -261,7 +262,7 @@ fn translation_class_and_function_go_into_the_kernel() {
 
     let audio = udp("10.0.0.1:0", "10.0.0.2:7000");
     let nat = ExpectationNat { direction: Direction::Original, address: Some(ip("192.0.2.1")), port: 9 };
-    // Older kernels take a class only together with the helper's name.
+    // Older kernels accept a class only together with the helper's name.
     let call = Expectation::new(sip, audio).from_any_port().from_any_address().class(1).nat(nat);
     let call = call.helper(helper("sip"));
     expectations.create(&call).expect("created");
@@ -275,7 +276,7 @@ fn translation_class_and_function_go_into_the_kernel() {
     assert!(text.ends_with("helper sip class 1 nat original port 9 address 192.0.2.1"), "{text}");
 }
 
-/// Whatever a tuple is made of.
+/// Tuples of every kind.
 #[test]
 fn protocols_without_ports_can_be_expected() {
     let mut handle = require_kernel!();
@@ -306,7 +307,7 @@ fn bad_input_is_refused() {
     let good = || expectation(control(), 5000);
     let v6 = tcp("[fd00::1]:1", "[fd00::2]:2");
 
-    // Nothing of this is sent.
+    // None of these is sent.
     let other_family = |part| InputError::OtherFamily { part, found: Family::Ipv6, expected: Family::Ipv4 };
     let nat = ExpectationNat { direction: Direction::Reply, address: Some(ip("fd00::1")), port: 1 };
     let ping = Tuple::ping(ip("10.0.0.1"), ip("10.0.0.2"), 1).expect("ping");

@@ -1,4 +1,4 @@
-//! The C library's own query against ours: the same expectations out of the same table.
+//! The C library's own query compared with ours: the same expectations from the same table.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
@@ -9,18 +9,18 @@ use netfilter_conntrack::model::{Direction, ExpectationFlags, SourceMask};
 use netfilter_conntrack::nfct::{Expect, expect_attr};
 use netfilter_conntrack::{Expectation, Handle, Result, Tuple, sys};
 
-/// Keeps the object: it is ours from here on.
+/// Keeps the object, which is ours from here on.
 unsafe extern "C" fn keep(_: sys::nf_conntrack_msg_type, exp: *mut sys::nf_expect, to: *mut c_void) -> c_int {
     // SAFETY: `to` is the vector in `dump_in_c`, which nothing else uses during the query.
     let kept = unsafe { &mut *to.cast::<Vec<Expect>>() };
     if let Some(exp) = NonNull::new(exp) {
-        // SAFETY: the library made the object, and leaves it to whoever answers `NFCT_CB_STOLEN`.
+        // SAFETY: the library made the object, and passes it to a callback that returns `NFCT_CB_STOLEN`.
         kept.push(unsafe { Expect::from_raw(exp) });
     }
     sys::NFCT_CB_STOLEN as c_int
 }
 
-/// A listing by `nfexp_query`, in the namespace of the calling thread.
+/// Lists by `nfexp_query`, in the namespace of the calling thread.
 fn dump_in_c() -> Vec<Expect> {
     let mut kept: Vec<Expect> = Vec::new();
     let mut family: u32 = 0;
@@ -39,8 +39,8 @@ fn dump_in_c() -> Vec<Expect> {
     kept
 }
 
-/// What the C object says, as plain data. The id and the NAT stay out: the library has no attribute
-/// for the one, and of the other the tests of the objects speak.
+/// Converts the C object to plain data, without the id and the NAT: the library has no attribute for the id,
+/// and the NAT is covered by the tests of the objects.
 fn plain(object: &Expect) -> Expectation {
     let tuple = |attr| {
         let view = object.tuple(attr).expect("a tuple");
@@ -87,7 +87,7 @@ fn the_library_and_we_list_the_same() {
     let mut ours = ours(&mut handle);
     let mut theirs: Vec<_> = dump_in_c().iter().map(plain).collect();
     for list in [&mut ours, &mut theirs] {
-        // A second may pass between the two listings; minutes do not.
+        // A second may pass between the two dumps, but not a minute.
         let minutes = |timeout: Duration| Duration::from_secs((timeout.as_secs() + 30) / 60 * 60);
         list.iter_mut().for_each(|one| one.timeout = one.timeout.map(minutes));
         list.sort_by_key(|one| one.expected.to_string());

@@ -1,4 +1,4 @@
-//! What a kernel makes of a request for an expectation: all of it, or an error and nothing left behind.
+//! The kernel's results for requests of expectations: all parts, or an error and no trace.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ fn listed(handle: &mut Handle) -> Vec<Expectation> {
     entries.and_then(Iterator::collect::<Result<Vec<_>>>).expect("a dump")
 }
 
-/// The part was not done, the error says so of the expectation, and nothing is left.
+/// The part was not applied, the error names it for the expectation, and no entry is left.
 fn is_undone(handle: &mut Handle, asked: &Expectation) {
     match handle.expectations().create(asked) {
         Err(Error::Unsupported(failure)) => {
@@ -56,13 +56,13 @@ fn a_class_is_kept_or_refused() {
         handle.expectations().create(&call.clone().helper(helper("sip"))).expect("with the helper's name");
     }
     assert_eq!(handle.expectations().get(&call).expect("found").class, Some(1));
-    // What exists and is of another class is not changed into it.
+    // The class of an existing expectation is not changed.
     let other = call.clone().class(2);
     assert!(matches!(handle.expectations().create_or_update(&other), Err(Error::Clash(_))));
     assert_eq!(handle.expectations().get(&call).expect("found").class, Some(1));
 }
 
-/// Older kernels would give the expected flow the helper that is named, and look up the class in it.
+/// Older kernels would give the expected flow the named helper, and look up the class in that one.
 #[test]
 fn a_helper_is_the_masters_or_refused() {
     let mut handle = require_kernel!();
@@ -95,14 +95,14 @@ fn flags_are_kept_or_refused() {
     let known = ExpectationFlags::PERMANENT | ExpectationFlags::INACTIVE;
     handle.expectations().create(&data.clone().flags(known)).expect("created");
     assert_eq!(listed(&mut handle)[0].flags, known);
-    // One that exists is not changed in its flags.
+    // The flags of an existing expectation are not changed.
     handle.expectations().create_or_update(&data).expect("nothing is asked of its flags");
     handle.expectations().delete(&data).expect("deleted");
     handle.expectations().create(&data).expect("created");
     assert!(matches!(handle.expectations().create_or_update(&data.flags(known)), Err(Error::Clash(_))));
 }
 
-/// The longest that is allowed is kept by every kernel; without one the helper's policy counts.
+/// Every kernel keeps the longest allowed timeout; without one, the helper's policy applies.
 #[test]
 fn a_timeout_is_kept() {
     let mut handle = require_kernel!();
@@ -122,7 +122,8 @@ fn a_timeout_is_kept() {
     assert!(kept(&data) > Duration::from_secs(200), "the policy of FTP has five minutes");
 }
 
-/// A kernel without a tracker for the protocol keeps no ports, and would expect all of it.
+/// A kernel without a tracker for the protocol keeps no ports, and would expect every connection of the
+/// protocol.
 #[test]
 fn ports_are_kept_or_refused() {
     let mut handle = require_kernel!();
@@ -138,7 +139,7 @@ fn ports_are_kept_or_refused() {
             }
             Err(_) => is_undone(&mut handle, &asked),
         }
-        // Without ports it can be named either way.
+        // Without ports, either form of the tuple names it.
         let bare = Tuple::new(src.ip(), dst.ip(), Layer4::Other(Protocol::new(50))).expect("a tuple");
         handle.expectations().create(&Expectation::new(master, bare).from_any_port()).expect("created");
         handle.expectations().delete(bare).expect("deleted");
@@ -175,7 +176,7 @@ fn a_master_of_an_nftables_rule_takes_no_other() {
     assert_eq!(listed(&mut handle), []);
 }
 
-/// A rule can expect IPv4 from a flow of IPv6. Neither that one nor what is listed behind it is lost.
+/// A rule can expect IPv4 from a flow of IPv6. Neither that expectation nor those listed after it are lost.
 #[test]
 fn an_expectation_may_be_of_another_family_than_its_master() {
     let mut handle = require_kernel!("nft", "ip");
@@ -196,8 +197,8 @@ fn an_expectation_may_be_of_another_family_than_its_master() {
 }
 
 #[cfg(feature = "nfct")]
-/// An empty name takes a helper away up to Linux 6.18; later kernels refuse it. A master that lost its
-/// helper has no policy.
+/// An empty name removes a helper up to Linux 6.18; later kernels refuse it. A master without its helper has
+/// no policy.
 #[test]
 fn an_empty_name_takes_the_helper_away_or_is_refused() {
     let mut handle = require_kernel!();
@@ -227,8 +228,8 @@ fn an_empty_name_takes_the_helper_away_or_is_refused() {
     }
 }
 
-/// Newer kernels have no timer for each: what is over is passed over, and removed when they come across
-/// it, its end being reported then. Of one master they list it nevertheless.
+/// Newer kernels have no timer for each expectation: they skip expired ones, and remove and report them on
+/// the next access. In a dump of one master they still list them.
 #[test]
 fn what_is_over_is_gone_and_its_end_is_reported() {
     let mut handle = require_kernel!();
@@ -257,7 +258,7 @@ fn what_is_over_is_gone_and_its_end_is_reported() {
     assert_eq!(kinds, [EventKind::New, EventKind::Destroy, EventKind::New]);
 }
 
-/// A kernel that does not clear its memory reports a translation where none was asked for.
+/// A kernel that does not clear its memory reports a translation that was not requested.
 #[test]
 fn whatever_memory_had_left_an_expectation_is_listed_read_and_deleted() {
     let mut handle = require_kernel!();

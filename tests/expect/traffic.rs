@@ -8,7 +8,7 @@ use crate::common::{self, nft, run, socket};
 use netfilter_conntrack::model::{Direction, ExpectationFlags, ExpectationNat, Family, SourceMask};
 use netfilter_conntrack::{Error, Expectation, Flow, Handle, Result, Status, Tuple};
 
-/// Helpers for the control connections that leave here, and a count of the related ones that follow.
+/// Helpers for the control connections from here, and a count of their related connections.
 const RULES: &str = "table inet filter {
     counter related { }
     ct helper ftp { type \"ftp\" protocol tcp; }
@@ -26,7 +26,7 @@ fn with_helpers() {
     nft(RULES);
 }
 
-/// Packets that the firewall saw as related.
+/// The number of packets that the firewall saw as related.
 fn related() -> u32 {
     let output = run("nft", &["list", "counter", "inet", "filter", "related"]);
     let text = String::from_utf8(output.stdout).expect("text");
@@ -39,13 +39,13 @@ fn expected(handle: &mut Handle) -> Vec<Expectation> {
     entries.and_then(Iterator::collect::<Result<_>>).expect("a dump")
 }
 
-/// The flow of a connection, as its opening side sees it.
+/// The flow of a connection, from the client's side.
 fn flow_of(handle: &mut Handle, stream: &TcpStream) -> Flow {
     let (src, dst) = (stream.local_addr().expect("connected"), stream.peer_addr().expect("connected"));
     handle.get(Tuple::tcp(src, dst).expect("a tuple")).expect("a flow")
 }
 
-/// A control connection: the client's side, and what the server writes to.
+/// A control connection: the client's side, and the server's socket for writing.
 struct Control {
     client: BufReader<TcpStream>,
     server: TcpStream,
@@ -56,12 +56,12 @@ impl Control {
         Self::open_by(address, 21)
     }
 
-    /// The client knows the server by another port than its own.
+    /// The client connects to another port than the server's own.
     fn open_by(address: &str, port: u16) -> Self {
         let listener = TcpListener::bind((address, 21)).expect("port 21");
         let client = TcpStream::connect((address, port)).expect("connected");
         let (mut server, _) = listener.accept().expect("accepted");
-        // The helper looks at nothing before the first line.
+        // The helper reads nothing before the first line.
         server.write_all(b"220 ready\r\n").expect("written");
         let mut control = Self { client: BufReader::new(client), server };
         assert_eq!(control.read(), "220 ready\r\n");
@@ -74,7 +74,7 @@ impl Control {
         line
     }
 
-    /// The client asks for a data connection, the server names an address in its own way.
+    /// The client requests a data connection, and the server answers with an address in its own format.
     fn ask(&mut self, command: &str, answer: &str) {
         self.client.get_mut().write_all(command.as_bytes()).expect("written");
         self.server.write_all(answer.as_bytes()).expect("written");
@@ -88,7 +88,7 @@ impl Control {
     }
 }
 
-/// The server's answer is read by the helper, and the data connection belongs to its master.
+/// The helper reads the server's answer, and the data connection belongs to its master.
 fn passive_ftp(handle: &mut Handle, address: &str, command: &str, answer: impl Fn(u16) -> String) {
     let before = related();
     let mut control = Control::open(address);
@@ -134,14 +134,14 @@ fn ftp_over_ipv6() {
     });
 }
 
-/// Whether the helper knows about translation: a module that no rule makes the kernel load.
+/// Returns whether the helper supports translation: it is in a module that no rule loads.
 fn translates_ftp() -> bool {
-    // Without the rights or the module the symbols tell.
+    // Without the rights or the module, the kernel's symbols show it.
     let _ = Command::new("modprobe").arg("nf_nat_ftp").env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").output();
     std::fs::read_to_string("/proc/kallsyms").is_ok_and(|symbols| symbols.contains("nf_nat_ftp"))
 }
 
-/// Of a control connection that is translated, the helper says how its data connections are to be.
+/// For a translated control connection, the helper also sets the translation of its data connections.
 #[test]
 fn ftp_with_translation() {
     let mut handle = require_kernel!("nft", "ip");
@@ -167,7 +167,7 @@ fn ftp_with_translation() {
     assert_eq!(flow_of(&mut handle, &stream).master(), Some(control.tuple()));
 }
 
-/// The answer comes from a port that nobody announced.
+/// The answer comes from a port that was not announced.
 #[test]
 fn tftp() {
     let mut handle = require_kernel!("nft", "ip");
@@ -190,7 +190,7 @@ fn tftp() {
     assert_eq!(expected(&mut handle), []);
 }
 
-/// One that is made by hand works as the helper's own; a permanent one works twice.
+/// An expectation made by hand works like the helper's own; a permanent one works twice.
 #[test]
 fn made_by_hand() {
     let mut handle = require_kernel!("nft", "ip");
@@ -212,7 +212,7 @@ fn made_by_hand() {
     assert_eq!(flow_of(&mut handle, &stream).master(), None);
 }
 
-/// The connection that is announced for one port arrives at another.
+/// A connection announced for one port arrives at another.
 #[test]
 fn made_by_hand_with_translation() {
     let mut handle = require_kernel!("nft", "ip");

@@ -1,5 +1,5 @@
-//! Requests that make no sense or that the kernel refuses: each ends in an error that says what it
-//! is, changes nothing, and leaves the handle good.
+//! Contradictory requests, and requests that the kernel refuses: each ends in a specific error, changes
+//! nothing, and leaves the handle usable.
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use netfilter_conntrack::model::{
 };
 use netfilter_conntrack::{Error, Flow, Handle, Labels, Result, Selector, Status, TcpState, Tuple, Zone};
 
-/// The error is this one, it was seen before the socket was touched, nothing changed, and the handle
-/// is good.
+/// The error is this one, it was found before the socket was used, nothing changed, and the handle works.
 fn assert_not_sent<T: std::fmt::Debug>(
     handle: &mut Handle,
     request: impl Fn(&mut Handle) -> Result<T>,
@@ -28,8 +27,8 @@ fn assert_not_sent<T: std::fmt::Debug>(
     assert_good(handle);
 }
 
-/// The request is refused with this errno; the error names operation and entry, nothing changed, and
-/// the handle is good. Returns the error, for its variant.
+/// The request is refused with this errno; the error names operation and entry, nothing changed, and the
+/// handle works. Returns the error, for its variant.
 fn refused(
     handle: &mut Handle,
     operation: Operation,
@@ -50,7 +49,7 @@ fn refused(
     error
 }
 
-/// What the other tests rely on: with the socket gone, a request that would be sent fails otherwise.
+/// The assumption of the other tests: without the socket, a request that is sent fails in another way.
 #[test]
 fn a_request_that_is_sent_needs_the_socket() {
     let mut handle = require_kernel!();
@@ -77,7 +76,7 @@ fn a_tuple_that_makes_no_sense_cannot_be_made() {
             assert_eq!(tuple, Err(mixed.clone()));
         }
     }
-    // An IPv4 address written as an IPv6 one is the IPv4 address.
+    // An IPv4-mapped IPv6 address is the IPv4 address.
     assert!(Tuple::tcp(socket("[::ffff:10.0.0.1]:1"), socket(v6)).is_err());
     for protocol in [Protocol::ICMP, Protocol::ICMPV6, Protocol::GRE, Protocol::new(50), Protocol::new(0)] {
         let tuple = Tuple::with_ports(protocol, socket(v4), socket(v4));
@@ -185,7 +184,7 @@ fn a_filter_that_makes_no_sense_is_not_sent() {
     }
 }
 
-/// A flow has one `Zone`, so the last call counts, and the kernel is never asked for two.
+/// A flow has one `Zone`, so the last call counts, and a request never has two.
 #[test]
 fn a_zone_and_a_zone_for_one_direction_cannot_be_given_together() {
     let mut handle = require_kernel!();
@@ -234,7 +233,7 @@ fn an_entry_that_does_not_exist_is_not_found() {
         numbered(0),
         numbered(0).zone(11),
         known.clone().zone(Zone::reply_only(10)),
-        // The kernel finds these, but they are not what was asked for.
+        // The kernel finds these, but they are not the requested entries.
         known.clone().zone(Zone::original_only(10)),
         flow(known.reply).zone(10),
     ] {
@@ -269,7 +268,7 @@ fn what_the_kernel_refuses_is_told_apart() {
     for side in [Direction::Original, Direction::Reply] {
         scaled = scaled.tcp_flags(side, TcpFlags::WINDOW_SCALE).tcp_window_scale(side, 15);
     }
-    // Newer kernels would refuse it with ERANGE, older ones would take it.
+    // Newer kernels would refuse it with ERANGE, older ones would accept it.
     assert_eq!(handle.create(&scaled), Err(InputError::WindowScaleTooHigh(15).into()));
 
     let change = |handle: &mut Handle, flow: Flow, errno| {

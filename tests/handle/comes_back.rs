@@ -1,4 +1,4 @@
-//! A TCP flow that was deleted comes back with the next packet, the other way round when the server sends it.
+//! A deleted TCP flow comes back with the next packet, reversed if the server sends it.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use crate::common::{all, run, sysctl, track};
 use netfilter_conntrack::preflight::{Feature, State};
 use netfilter_conntrack::{Flow, Handle, Selector, Tuple};
 
-/// A connection over loopback: both ends, and the tuple that the client's packets have.
+/// A connection over loopback: both ends, and the tuple of the client's packets.
 fn connection() -> (TcpStream, TcpStream, Tuple) {
     run("ip", &["link", "set", "lo", "up"]);
     track();
@@ -18,13 +18,13 @@ fn connection() -> (TcpStream, TcpStream, Tuple) {
     (client, server, tuple)
 }
 
-/// One byte from one end to the other.
+/// Sends one byte from one end to the other.
 fn send(from: &mut TcpStream, to: &mut TcpStream) {
     from.write_all(b"x").expect("sent");
     to.read_exact(&mut [0]).expect("received");
 }
 
-/// The only flow there is.
+/// Returns the only flow in the table.
 fn only(handle: &mut Handle) -> Flow {
     match &all(handle)[..] {
         [flow] => flow.clone(),

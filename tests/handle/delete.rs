@@ -1,8 +1,7 @@
-//! Deleting exactly what was asked for, whatever happened to it meanwhile.
+//! Deletes remove exactly the requested entry, even if it was replaced meanwhile.
 //!
-//! A delete request without a tuple empties the table. There is no way to write one with this
-//! crate: `Handle::delete` and its siblings take a `Key`, a `Key` has a `Tuple`, and a `Tuple` is
-//! made complete or not at all.
+//! A delete request without a tuple empties the table. This crate cannot build one: `Handle::delete` and its
+//! siblings take a `Key`, a `Key` has a `Tuple`, and a `Tuple` is always complete.
 
 use crate::common::raw::{self, ACKNOWLEDGED, CT_DELETE};
 use crate::common::{self, all, flow, ip, not_found, socket, tcp, tuples, udp};
@@ -20,7 +19,7 @@ fn a_flow_v6() -> Flow {
     flow(udp("[2001:db8::1]:1", "[2001:db8::2]:2"))
 }
 
-/// Creates these, and returns them as the kernel reports them.
+/// Creates these flows, and returns them as the kernel reports them.
 fn made<const N: usize>(handle: &mut Handle, flows: [Flow; N]) -> [Flow; N] {
     flows.map(|flow| {
         handle.create(&flow).unwrap_or_else(|error| panic!("{error}"));
@@ -30,8 +29,8 @@ fn made<const N: usize>(handle: &mut Handle, flows: [Flow; N]) -> [Flow; N] {
 
 /// Replaces an entry by a new one with the same tuple; returns both as they were reported.
 ///
-/// The id is a hash of the tuple and of the place in memory, so it comes again when the new entry
-/// gets the place of the old one. Other entries, in a zone out of the way, take that place first.
+/// The id is a hash of the tuple and of the address in memory, so the new entry has the same id if it is
+/// placed at the address of the old one. Other entries, in an unrelated zone, take that address first.
 fn replaced(handle: &mut Handle) -> [Flow; 2] {
     for number in 1..100 {
         let [old] = made(handle, [a_flow()]);
@@ -74,7 +73,7 @@ fn an_incomplete_tuple_cannot_be_made() {
     }
 }
 
-/// Why all of the above matters: this is the whole table, from one request that looks specific.
+/// The reason for all of the above: this one request, which looks specific, empties the table.
 #[test]
 fn the_kernel_takes_a_delete_with_only_an_id_for_a_flush() {
     let mut handle = require_kernel!();
@@ -84,8 +83,8 @@ fn the_kernel_takes_a_delete_with_only_an_id_for_a_flush() {
     assert_eq!(all(&mut handle), []);
 }
 
-/// What the C library and conntrack(8) send for "flush IPv6": the version of the header is 0, so
-/// the kernel does not look at the family.
+/// The request of the C library and conntrack(8) for "flush IPv6": the version of the header is 0, so the
+/// kernel ignores the family.
 #[test]
 fn the_kernel_flushes_both_families_for_an_old_request_with_one() {
     let mut handle = require_kernel!();
@@ -155,14 +154,14 @@ fn by_its_tuple_whichever_entry_is_deleted() {
     assert_eq!(all(&mut handle), []);
 }
 
-/// What is shown is what would be deleted: whichever entry the kernel finds.
+/// The entry that the lookup returns is the one that would be deleted: the one that the kernel finds.
 #[test]
 fn by_its_tuple_whichever_entry_is_shown() {
     let mut handle = require_kernel!();
     let [old, new] = replaced(&mut handle);
     assert_ne!(old.id, new.id);
     assert_eq!(handle.get_by_tuple(old.original, old.zone).expect("there").id, new.id);
-    // In either direction, and with the number in that direction only.
+    // In either direction, and only with the zone number of that direction.
     let turned = a_flow().original.inverse();
     assert!(not_found(handle.get(turned)));
     assert_eq!(handle.get_by_tuple(turned, 0).expect("there").id, new.id);
@@ -175,7 +174,7 @@ fn by_its_tuple_whichever_entry_is_shown() {
         assert_eq!(handle.get_by_tuple(id, 10).expect("there").id, made.id, "{zone}");
         assert!(not_found(handle.get_by_tuple(other, 10)), "{zone}");
         assert!(not_found(handle.get(made.original.in_zone(10))), "{zone}");
-        // A zone of one direction is meant exactly.
+        // A zone of one direction matches exactly.
         assert_eq!(handle.get_by_tuple(made.original, zone).expect("there").id, made.id);
         assert!(not_found(handle.get_by_tuple(made.reply, zone)), "{zone}");
         handle.delete_by_tuple(id, 10).expect("deleted");
@@ -184,7 +183,7 @@ fn by_its_tuple_whichever_entry_is_shown() {
     assert!(not_found(handle.get_by_tuple(a_flow().original, 11)));
 }
 
-/// Each item comes back as it was given, beside its result.
+/// Each item is returned unchanged, together with its result.
 #[test]
 fn many_that_are_deleted_come_back() {
     #[derive(Debug, Clone, PartialEq)]
@@ -204,7 +203,7 @@ fn many_that_are_deleted_come_back() {
     assert_eq!((outcome.done, outcome.already_gone, outcome.is_complete()), (2, 1, true));
     assert_eq!((outcome.to_string(), outcome.first_error()), ("2 done, 1 already gone".to_owned(), None));
     assert_eq!(all(&mut handle), []);
-    // Flows by reference, and what could not be created is no entry that was gone.
+    // Flows by reference; a failed create does not count as already gone.
     let orphan = a_flow().with_master(udp("10.0.0.9:9", "10.0.0.8:8"));
     let outcome: Outcome = handle.create_many([&a_flow(), &a_flow(), &orphan.zone(3)]).collect();
     assert_eq!((outcome.done, outcome.already_gone, outcome.failed), (1, 0, 2), "{outcome}");

@@ -1,4 +1,4 @@
-//! Listing: filters, and counters that are reset.
+//! Dumps: filters, and counters with reset.
 
 use crate::common::{self, all, flow, nft, sysctl, track, udp, udp_traffic};
 use netfilter_conntrack::error::InputError;
@@ -10,7 +10,7 @@ fn any() -> Selector {
     Selector::any_zone()
 }
 
-/// What a listing gives, by the source port of each flow: tests number their flows with it.
+/// The entries of a dump, by the source port of each flow, which is its number in these tests.
 fn numbers(dump: Dump<'_>) -> Vec<u16> {
     let flows = dump.entries().and_then(Iterator::collect::<Result<Vec<_>>>).expect("a dump");
     let mut numbers = flows.iter().map(|flow| flow.original.ports().expect("ports").src).collect::<Vec<_>>();
@@ -72,7 +72,7 @@ fn zoned() -> [Flow; 7] {
 fn by_exact_zone() {
     let mut handle = require_kernel!();
     create(&mut handle, zoned());
-    // The kernel's filter takes 2, 3 and 4 for the same: they are told apart here.
+    // The kernel's filter does not distinguish 2, 3 and 4: they are distinguished here.
     assert_eq!(numbers(handle.dump().zone(10)), [2]);
     assert_eq!(numbers(handle.dump().zone(Zone::original_only(10))), [3]);
     assert_eq!(numbers(handle.dump().zone(Zone::reply_only(10))), [4]);

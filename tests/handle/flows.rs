@@ -60,7 +60,7 @@ fn gre_keys_make_a_round_trip() {
     }
 }
 
-/// The kernel takes the source's key from what its PPTP helper has noted of the call; of others it is 0.
+/// The kernel takes the source's key from the call recorded by its PPTP helper; without one it is 0.
 #[test]
 fn a_call_that_no_helper_has_noted_gets_no_packets() {
     let mut handle = require_kernel!("ip", "nft");
@@ -77,7 +77,7 @@ fn a_call_that_no_helper_has_noted_gets_no_packets() {
     assert!(fd >= 0);
     // SAFETY: it was just opened, and nothing else owns it.
     let socket = unsafe { UdpSocket::from_raw_fd(fd) };
-    // Version 1, with a key, whose lower half is the number of the call.
+    // Version 1, with a key, whose lower half is the call number.
     let packet = [0x20, 1, 0x88, 0x0b, 0, 0, 0, 7];
     socket.send_to(&packet, ("127.0.0.2", 0)).expect("sent");
     assert!(handle.get(call(0)).is_ok(), "the packet has made an entry of its own");
@@ -279,7 +279,7 @@ fn what_the_request_cannot_be_is_refused_before_it_is_sent() {
 fn families_do_not_mix() {
     let mut handle = require_kernel!();
     let v4 = flow(udp("10.0.0.1:1", "10.0.0.2:2"));
-    // An IPv6 address that has the same bytes at its end is another address.
+    // An IPv6 address that ends with the same bytes is another address.
     let mapped = flow(udp("[64:ff9b::10.0.0.1]:1", "[64:ff9b::10.0.0.2]:2"));
     handle.create(&v4).expect("created");
     handle.create(&mapped).expect("created");
@@ -301,8 +301,8 @@ fn the_reply_tuple_may_be_anything_of_the_protocol() {
     assert!(not_found(handle.get_by_reply(original.inverse())));
 }
 
-/// The kernel looks an entry up by either of its tuples, for an update too; the answer is only a
-/// yes, so there is nothing to check. `Handle::update` says so.
+/// The kernel looks up an entry by either of its tuples, for an update too. The answer is only an ACK, so it
+/// cannot be checked. `Handle::update` documents this.
 #[test]
 fn an_update_reaches_the_flow_whose_reply_has_the_tuple() {
     let mut handle = require_kernel!();
@@ -312,7 +312,7 @@ fn an_update_reaches_the_flow_whose_reply_has_the_tuple() {
     assert_eq!(handle.get(&there).expect("there").mark, Some(2));
 }
 
-/// The kernel compares the id for a deletion, and not for an update.
+/// The kernel compares the id for a delete, but not for an update.
 #[test]
 fn an_update_takes_no_notice_of_the_id() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! What can be done with a table, one entry at a time or all of it.
+//! Operations on a table, one entry at a time or all at once.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

@@ -18,7 +18,7 @@ use netfilter_conntrack::{Error, Event, Events, Flow, Handle, Mirror, Namespace}
 
 const CURRENT: &str = "/proc/thread-self/ns/net";
 
-/// The namespace that this thread is in.
+/// The namespace of this thread.
 fn current() -> PathBuf {
     fs::read_link(CURRENT).expect("the namespace")
 }
@@ -56,7 +56,7 @@ impl Drop for Other {
     }
 }
 
-/// The handle sees what is in the other namespace and this thread is where it was.
+/// Asserts that the handle sees the entries of the other namespace, and that this thread has not moved.
 fn assert_in(mut handle: Handle, other: &Other, here: &Path) {
     assert_eq!(tuples(&all(&mut handle)), tuples(std::slice::from_ref(&other.entry)));
     assert_good(&mut handle);
@@ -71,20 +71,20 @@ fn a_namespace_is_found_by_path_and_by_file_descriptor() {
 
     let by_path = Namespace::at(&other.path).unwrap();
     assert_in(Handle::open_in(&by_path).unwrap(), &other, &here);
-    // As often as is wanted.
+    // More than once.
     assert_in(Handle::open_in(&by_path).unwrap(), &other, &here);
 
     let by_fd = Namespace::from_fd(OwnedFd::from(File::open(&other.path).unwrap()));
     assert_in(Handle::open_in(&by_fd).unwrap(), &other, &here);
 
-    // This thread's own, which is not the one the process began in.
+    // This thread's own, which is not the one that the process began in.
     let mut own = Handle::open_in(&Namespace::at(CURRENT).unwrap()).unwrap();
     assert_eq!(tuples(&all(&mut own)), tuples(&[numbered(0)]));
     assert_eq!(tuples(&all(&mut handle)), tuples(&[numbered(0)]));
 }
 
-/// What `ip netns` keeps is in a mount namespace of the test's own: it is gone with the test, however
-/// that ends.
+/// The files of `ip netns` are in a mount namespace of the test's own, and so disappear with the test in any
+/// case.
 #[test]
 fn a_namespace_is_found_by_the_name_ip_netns_gave_it() {
     let mut handle = require_kernel!("ip");
@@ -118,7 +118,7 @@ fn a_namespace_is_found_by_the_name_ip_netns_gave_it() {
     assert_good(&mut there);
 }
 
-/// Gives this thread an empty `/run` that nobody else sees.
+/// Gives this thread an empty, private `/run`.
 fn own_run() -> io::Result<()> {
     let check = |result: libc::c_int| match result {
         0 => Ok(()),
@@ -145,11 +145,11 @@ fn a_handle_stays_in_its_namespace_when_the_thread_moves() {
     create(&mut moved, [&numbered(9999)]);
 
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows));
-    // A listing that is left early is no reason to end up elsewhere either.
+    // An abandoned dump does not move the handle to another namespace either.
     assert!(handle.dump().entries().unwrap().next().is_some());
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows));
     assert_good(&mut handle);
-    // Nor is another thread.
+    // Nor does another thread.
     let mut handle = thread::spawn(move || {
         assert_good(&mut handle);
         handle
@@ -253,8 +253,8 @@ fn without_rights_another_namespace_cannot_be_entered() {
     assert_in(Handle::open_in(&namespace).unwrap(), &other, &here);
 }
 
-/// A descriptor of a process, as `pidfd_open(2)` makes it. `None` where there is no such system call: every
-/// kernel since 5.3 has it, and an emulation, as valgrind's before 3.20, may not.
+/// A descriptor of a process, from `pidfd_open(2)`. `None` without that system call: every kernel since 5.3
+/// has it, but an emulation, such as valgrind's before 3.20, may not.
 fn pidfd(pid: u32) -> Option<OwnedFd> {
     // SAFETY: pidfd_open(2) takes no pointers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -277,7 +277,7 @@ fn a_pidfd_stands_for_the_namespace_of_its_process() {
         return common::lacks("pidfd_open(2)");
     };
     let namespace = Namespace::from_fd(pidfd);
-    // Where it is already.
+    // The namespace that this thread is already in.
     assert_eq!(tuples(&all(&mut Handle::open_in(&namespace).unwrap())), tuples(&[numbered(1)]));
     assert!(own_namespace());
     let here = current();
@@ -305,7 +305,7 @@ fn what_is_open_outlives_a_deleted_namespace() {
     // Its only thread ends.
     drop(other);
     create(&mut there, [&numbered(2)]);
-    // A listing that is left early needs the namespace once more, which has no name.
+    // After an abandoned dump the namespace is needed once more, and it has no name.
     assert!(there.dump().entries().unwrap().next().is_some());
     assert_eq!(tuples(&all(&mut there)), tuples(&[numbered(1), numbered(2)]));
     assert!(
@@ -314,6 +314,6 @@ fn what_is_open_outlives_a_deleted_namespace() {
     assert!(mirror.changes().any(|change| matches!(change, Ok(MirrorChange::Added(_)))));
     there.delete(numbered(1)).unwrap();
     drop(there);
-    // What nobody can reach is left as it is.
+    // The namespace cannot be reached any more, and still has its entry.
     assert_eq!(mirror.confirm(numbered(2)).map(|entry| entry.is_some()), Ok(true));
 }

@@ -1,4 +1,4 @@
-//! NAT that is asked for when a flow is created. The reply tuple shows what became of it.
+//! NAT requested when a flow is created. The reply tuple shows the result.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,7 +7,7 @@ use netfilter_conntrack::error::{Failure, InputError, Operation, Subject};
 use netfilter_conntrack::model::{Icmp, Layer4, NatTarget, Protocol};
 use netfilter_conntrack::{Error, Flow, Handle, Status, Tuple};
 
-/// Client, server, and what the two are translated to.
+/// Client, server, and the addresses that the two are translated to.
 const ENDS: [[&str; 4]; 2] = [
     ["10.0.0.1", "10.0.0.2", "10.9.0.1", "10.9.0.2"],
     ["2001:db8::1", "2001:db8::2", "2001:db8:9::1", "2001:db8:9::2"],
@@ -20,7 +20,7 @@ fn made(handle: &mut Handle, flow: &Flow) -> Flow {
     handle.get(flow).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Creates a flow with this NAT; its answers must go where the NAT says.
+/// Creates a flow with this NAT; its replies must have the translated addresses.
 fn check(handle: &mut Handle, original: Tuple, source: Option<NatTarget>, destination: Option<NatTarget>) {
     let mut new = flow(original);
     new.set_source_nat(source);
@@ -64,7 +64,7 @@ fn addresses_ports_and_both_are_translated_as_asked() {
     }
 }
 
-/// The id of an ICMP query is that of its answer too, so either NAT can lead to it.
+/// The id of an ICMP query is also that of its answer, so either NAT can change it.
 #[test]
 fn ids_are_translated_as_asked() {
     let mut handle = require_kernel!();
@@ -112,7 +112,7 @@ fn protocols_without_ports_are_translated_by_address() {
     }
 }
 
-/// The second of two pings with one id gets another id, and answers to that one are its own: the C
+/// The second of two pings with the same id gets another id, and only replies with that id are its own: the C
 /// library's object has no room for two ids.
 #[test]
 fn a_ping_whose_id_is_taken_gets_another_in_the_reply() {
@@ -155,8 +155,8 @@ fn an_id_that_is_taken_is_replaced_unless_it_was_asked_for() {
     assert_eq!(all(&mut handle).len(), 2);
 }
 
-/// The server's answers to this client and port are another flow's, so the kernel translates the source
-/// too, which was not asked for.
+/// The server's replies to this client and port belong to another flow, so the kernel also translates the
+/// source, which was not requested.
 #[test]
 fn an_entry_that_would_be_answered_elsewhere_does_not_stay() {
     let mut handle = require_kernel!();
@@ -183,7 +183,7 @@ fn an_entry_that_would_be_answered_elsewhere_does_not_stay() {
     // Where the source may get another port, it does.
     let both = new.clone().snat(ip("10.0.0.1"));
     assert_ne!(made(&mut handle, &both).reply.ports().expect("ports").dst, 1);
-    // What is there already is left alone, and told by the kernel.
+    // An existing entry is left alone, and the kernel reports it.
     let error = handle.create_or_update(&new.snat(socket("10.9.0.1:9"))).expect_err("it has other NAT");
     assert_eq!(
         error.failure().and_then(Failure::part),
@@ -193,7 +193,7 @@ fn an_entry_that_would_be_answered_elsewhere_does_not_stay() {
     assert_eq!(all(&mut handle).len(), 3);
 }
 
-/// An entry whose NAT is as it is asked for is updated, also where its other end was translated meanwhile.
+/// An entry whose NAT is the requested one is updated, even if its other end was translated as well.
 #[test]
 fn an_entry_with_nat_can_be_written_again() {
     let mut handle = require_kernel!();

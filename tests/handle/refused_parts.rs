@@ -1,4 +1,4 @@
-//! What the kernel refuses or silently drops in a write, by its part, and what an entry has already.
+//! Parts of a write that the kernel refuses or silently drops, and parts that an entry already has.
 
 use std::time::Duration;
 
@@ -41,15 +41,15 @@ fn status_flags_that_cannot_be_given_or_taken_away_are_refused() {
             assert!(matches!(error, Error::Busy(_)), "{error}");
             assert_eq!(part(&error), Some(FlowPart::Status));
         }
-        // The timeout comes before the status, the mark behind it.
+        // The kernel applies the timeout before the status, and the mark after it.
         let found = handle.get(&new).expect("there");
         assert_eq!(found.mark, Some(0));
         assert!(found.timeout.is_some_and(|left| left <= Duration::from_secs(77)));
     }
 }
 
-/// The kernel takes those that an update leaves out for cleared, and refuses; so they are sent along, in
-/// whatever way the entry is written.
+/// The kernel treats flags missing in an update as cleared, and refuses; so they are sent along, in every
+/// kind of write.
 #[test]
 fn status_flags_that_only_grow_are_kept_by_an_update() {
     let mut handle = require_kernel!();
@@ -71,7 +71,7 @@ fn status_flags_that_only_grow_are_kept_by_an_update() {
     }
 }
 
-/// What an entry has already is not asked for again, where the kernel would refuse it.
+/// Parts that an entry already has are not sent again if the kernel would refuse them.
 #[test]
 fn an_entry_can_be_written_as_it_is() {
     let mut handle = require_kernel!();
@@ -91,7 +91,7 @@ fn an_entry_can_be_written_as_it_is() {
             (found.id, found.reply, found.status, found.helper, Some(5))
         );
     }
-    // Another master or another translation is not had by asking.
+    // Another master or another translation cannot be had.
     let other = data.clone().with_master(master.original.inverse());
     let error = handle.create_or_update(&other.with_master(nat.original)).expect_err("another master");
     assert_eq!(part(&error), Some(FlowPart::Master), "{error}");
@@ -148,7 +148,7 @@ fn a_helper_can_neither_be_changed_nor_given_later() {
     let with = flow(tcp("10.0.0.1:1000", "10.0.0.2:21"));
     handle.create(&with.clone().helper(helper("ftp"))).expect("created");
     handle.update(&with.identity().helper(helper("ftp"))).expect("the same one again");
-    // Linux 5.10 has not loaded the module by the time that it looks.
+    // Linux 5.10 has not loaded the module yet when it looks.
     let error = handle.update(&with.identity().helper(helper("irc"))).expect_err("another");
     assert!(matches!(error, Error::Busy(_) | Error::Unsupported(_)), "{error}");
     assert_eq!(part(&error), Some(FlowPart::Helper(helper("irc"))));
@@ -158,7 +158,7 @@ fn a_helper_can_neither_be_changed_nor_given_later() {
     assert_eq!(part(&error), Some(FlowPart::Helper(helper("ftp"))));
 }
 
-/// An entry that packets made has no room for what a request can give to one that it makes.
+/// An entry made by packets has no room for some parts that a request can give to an entry it creates.
 #[test]
 fn parts_that_have_no_room_are_missed() {
     let mut handle = require_kernel!("ip", "nft");
@@ -179,7 +179,7 @@ fn parts_that_have_no_room_are_missed() {
 }
 
 #[cfg(feature = "nfct")]
-/// The queries of the C library too, whether their verdict is waited for or fetched later.
+/// The same holds for the queries of the C library, whether they wait for their result or fetch it later.
 #[test]
 fn a_session_names_the_part() {
     let mut handle = require_kernel!();

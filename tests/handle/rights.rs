@@ -17,7 +17,7 @@ fn a_flow() -> Flow {
     flow(udp("10.0.0.1:1", "10.0.0.2:2"))
 }
 
-/// Reading needs them too, and a handle from better times does not help.
+/// Reading needs rights too, and a handle opened with them does not help.
 #[test]
 fn without_rights_everything_is_denied_and_nothing_happens() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! Listings as conntrack(8) prints them, beside its own.
+//! Dumps in conntrack(8)'s format, compared with its own output.
 
 use std::thread;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::common::{flow, run, table, tcp};
 use netfilter_conntrack::text::FlowText;
 use netfilter_conntrack::{Expectation, Handle};
 
-/// The lines of conntrack(8), in order. In UTC, as those of plain data are.
+/// The lines of conntrack(8), in order. In UTC, like those of plain data.
 fn by_conntrack(args: &[&str]) -> Vec<String> {
     let output = run("env", &[&["TZ=UTC0", "conntrack"], args].concat());
     sorted(String::from_utf8(output.stdout).expect("ASCII").lines().map(str::to_owned).collect())
@@ -18,7 +18,7 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// Compares two listings. What is left of a timeout and an age may change between them.
+/// Compares two dumps. The remaining timeout and the age may change between them.
 fn same(ours: impl Fn(&mut Handle) -> Vec<String>, handle: &mut Handle, args: &[&str]) -> Vec<String> {
     let mut both = Default::default();
     for _ in 0..20 {

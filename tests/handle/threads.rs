@@ -1,4 +1,4 @@
-//! Several threads change and read one table at once: nothing is lost, and every count agrees.
+//! Several threads change and read one table at once: nothing is lost, and all counts agree.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -13,7 +13,7 @@ const THREADS: u32 = 4;
 /// Flows of each thread.
 const FLOWS: u32 = 300;
 
-/// Threads begin in the namespace of the one that starts them.
+/// Threads begin in the namespace of the thread that starts them.
 fn handle() -> Handle {
     Handle::open().expect("a handle")
 }
@@ -44,7 +44,7 @@ fn threads_that_work_on_their_own_flows_lose_nothing() {
     });
     assert!(dumps > 0);
 
-    // Of each thread every third flow is gone, and the others have their marks.
+    // Of each thread's flows, every third is gone, and the others have their marks.
     let left = common::all(&mut own);
     let numbers: BTreeSet<_> = left.iter().map(number_of).collect();
     assert_eq!(numbers, (0..THREADS * FLOWS).filter(|number| number % 3 != 0).collect());
@@ -55,7 +55,7 @@ fn threads_that_work_on_their_own_flows_lose_nothing() {
     while let Some(event) = events.try_next() {
         match event.expect("an event") {
             Event::Flow(change) => counts[change.kind as usize] += 1,
-            // Where the receive buffer may not be as large as asked for.
+            // Where the receive buffer may not be as large as requested.
             Event::Overrun { lost } => missing = missing.zip(lost).map(|(sum, lost)| sum + lost),
             other => panic!("{other:?}"),
         }
@@ -129,7 +129,7 @@ fn of_threads_that_want_the_same_one_succeeds() {
     assert_eq!(common::all(&mut own), []);
 }
 
-/// Flows without end that the kernel may not drop: the table takes them until they are deleted.
+/// Assured flows, which the kernel may not drop: the table holds them until they are deleted.
 #[test]
 fn many_assured_flows_come_and_go() {
     const MANY: u32 = 5000;

@@ -1,4 +1,4 @@
-//! Entries that are not in the table: those whose end is still to be announced, and those of first packets.
+//! Entries outside the table: those whose end is still to be reported, and those of first packets.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn listed(dump: Dump<'_>) -> Vec<Flow> {
     dump.entries().and_then(Iterator::collect::<Result<_>>).expect("a listing")
 }
 
-/// As long as a reliable listener does not read, the kernel keeps what it could not tell it of.
+/// While a reliable listener does not read, the kernel keeps the entries that it could not report.
 #[test]
 fn entries_whose_end_cannot_be_announced_are_listed() {
     const FLOWS: usize = 1000;
@@ -31,7 +31,7 @@ fn entries_whose_end_cannot_be_announced_are_listed() {
     assert!(dying.iter().all(|flow| flow.status.is_some_and(|status| status.contains(Status::DYING))));
     let sent = tuples(&flows);
     assert!(tuples(&dying).iter().all(|tuple| sent.contains(tuple)));
-    // All filters are applied here.
+    // All filters are applied in user space here.
     let marked = listed(handle.dump_dying().matching(Selector::any_zone().mark(1)));
     assert!(marked.iter().all(|flow| flow.mark == Some(1)));
     assert!((FLOWS / 4..=FLOWS / 2).contains(&marked.len()), "{}", marked.len());
@@ -52,7 +52,7 @@ fn entries_whose_end_cannot_be_announced_are_listed() {
     assert_eq!(listed(handle.dump_dying()), []);
 }
 
-/// Kernels since 5.19 have no such list, older ones have nothing in it here.
+/// Kernels since 5.19 have no such list; on older ones it is empty here.
 #[test]
 fn the_list_of_unconfirmed_entries_can_be_asked_for() {
     let mut handle = require_kernel!();

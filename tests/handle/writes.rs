@@ -1,4 +1,4 @@
-//! What is written: into the very entry, made anew from what was read, and refused where it makes no sense.
+//! Writes: to the very entry, again from a flow that was read, and refused if contradictory.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -19,7 +19,7 @@ fn marks(handle: &mut Handle) -> Vec<(Zone, Option<u32>)> {
     all(handle).iter().map(|flow| (flow.zone, flow.mark)).collect()
 }
 
-/// With an id that no entry has any more.
+/// Returns the flow with the id of an entry that no longer exists.
 fn stale(flow: &Flow) -> Flow {
     let mut flow = flow.clone();
     flow.id = Some(1);
@@ -41,7 +41,7 @@ fn an_update_in_a_zone_for_one_direction_spares_other_zones() {
         assert!(error.kind() == ErrorKind::Exists, "{error}");
         assert_eq!(marks(&mut handle), [(there, Some(1))], "unchanged");
         handle.flush().expect("flushed");
-        // Where it is itself, it is changed, and made where nothing is.
+        // The entry itself is changed, and created if it does not exist.
         handle.create_or_update(&update.clone().mark(2)).expect("created");
         assert_eq!(marks(&mut handle), [(named, Some(2))]);
         handle.create_or_update(&update.clone().mark(3)).expect("updated");
@@ -86,7 +86,7 @@ fn a_panic_while_keys_are_made_deletes_nothing_by_its_word() {
     assert_eq!(tuples(&all(&mut handle)), tuples(&[numbered(2)]));
 }
 
-/// A flow without what changes when it is made again.
+/// Returns a flow without the fields that change when it is created again.
 fn lasting(flow: &Flow) -> Flow {
     let mut flow = flow.clone();
     (flow.id, flow.timeout, flow.use_count) = (None, None, None);
@@ -96,7 +96,7 @@ fn lasting(flow: &Flow) -> Flow {
 #[test]
 fn flows_that_were_read_can_be_made_again() {
     let mut handle = require_kernel!("nft");
-    // Labels and helpers need somebody who uses them.
+    // Labels and helpers need a rule that uses them.
     common::nft(
         "table inet t {\n ct helper f { type \"ftp\" protocol tcp; }\n \
          chain c { type filter hook input priority 0; ct label set 5; }\n}",
@@ -131,7 +131,7 @@ fn flows_that_were_read_can_be_made_again() {
     for flow in &before {
         let again = handle.get(Key { id: None, ..flow.key() }).expect("made again");
         assert_eq!(lasting(&again), lasting(flow));
-        // What was made ready once stays as it is.
+        // The result of `for_creation` stays as it is.
         assert_eq!(flow.for_creation().for_creation(), flow.for_creation());
     }
     assert_eq!(all(&mut handle).len(), before.len());
@@ -162,8 +162,8 @@ fn a_fixed_timeout_is_told_from_missing_rights_in_every_write() {
     });
 }
 
-/// Keys without an id take a lookup each; the first that is not answered is the last, and nothing of
-/// the batch is sent behind it.
+/// Each key without an id takes a lookup. The first without an answer is the last, and nothing of the batch
+/// is sent after it.
 #[test]
 fn a_batch_of_lookups_ends_with_the_first_that_is_not_answered() {
     let mut handle = require_kernel!();
@@ -242,12 +242,12 @@ fn what_the_kernel_would_refuse_or_lose_is_not_sent() {
     handle.create(&new).expect("created");
     assert_eq!(handle.update(&scaled), Err(InputError::WindowScaleTooHigh(15).into()));
     assert_eq!(handle.update(&sctp(half)), Err(InputError::IncompleteSctp.into()));
-    // An update to nothing left is a way to end an entry.
+    // An update to a timeout of zero is a way to end an entry.
     handle.update(&new.timeout(Duration::ZERO)).expect("updated");
     assert_eq!(all(&mut handle).len(), 1);
 }
 
-/// What names an entry has an order, so that keys can be sorted and kept in ordered sets.
+/// Keys have an order, so that they can be sorted and kept in ordered sets.
 #[test]
 fn keys_have_an_order() {
     let keys = [numbered(2).zone(1), numbered(1).zone(2), numbered(1)];

@@ -14,7 +14,7 @@ use netfilter_conntrack::{Error, Events, Handle, Mirror, Result, Selector, Zone}
 
 const ZONES: &str = "CONFIG_NF_CONNTRACK_ZONES";
 
-/// The part that is missing, of an error that says so.
+/// Returns the missing part that an error names.
 #[track_caller]
 fn missing<T>(result: Result<T>) -> Option<&'static str> {
     match result {
@@ -28,7 +28,7 @@ fn missing<T>(result: Result<T>) -> Option<&'static str> {
     }
 }
 
-/// Without the module behind the socket a group can be joined all the same, and nothing ever comes.
+/// Without the module behind the socket a group can still be joined, but no event ever comes.
 #[test]
 fn what_cannot_be_reached_cannot_be_opened() {
     if !common::own_namespace() {
@@ -62,7 +62,7 @@ fn without_zones_every_request_for_one_is_refused_for_that() {
     let preflight = handle.preflight();
     let zones = preflight.capability(Feature::Zones);
     if zones.state != State::Missing {
-        // What is there is asked for in the other tests.
+        // Kernels with zones are covered by the other tests.
         assert_eq!(missing(handle.dump().zone(7).entries().map(|_| ())), None);
         return common::lacks("this kernel has zones");
     }
@@ -83,7 +83,7 @@ fn without_zones_every_request_for_one_is_refused_for_that() {
         assert_eq!(missing(handle.delete(&entry)), no);
         let (_, verdict) = handle.create_many([&entry]).next().expect("a verdict");
         assert_eq!(missing(verdict), no);
-        // Whatever else is asked for.
+        // The same with any other condition.
         assert_eq!(missing(handle.dump().zone(zone).entries().map(|_| ())), no);
         assert_eq!(
             missing(handle.dump().zone(zone).matching(Selector::any_zone().mark(1)).entries().map(|_| ())),
@@ -101,7 +101,7 @@ fn without_zones_every_request_for_one_is_refused_for_that() {
     assert_eq!(missing(ZoneAllocator::scan(&mut handle, 1..=9)), no);
     assert_eq!(handle.preflight().capability(Feature::Zones).state, State::Missing);
 
-    // Zone 0 is where everything is.
+    // Zone 0 has all entries.
     assert_eq!(handle.zones_in_use().unwrap().iter().collect::<Vec<_>>(), [0]);
     assert_eq!(handle.dump().zone(0).entries().unwrap().count(), 1);
     assert_eq!(
@@ -129,7 +129,7 @@ fn by_objects() {
     assert_eq!(missing(session.get(&ct)), Some(ZONES));
     assert_eq!(missing(session.destroy(&ct)), Some(ZONES));
     let mut filter = DumpFilter::new().expect("a filter");
-    // The library knows zones in filters since 1.1.0.
+    // The library's filters have zones since 1.1.0.
     if filter.zone(7).is_ok() {
         let dumped = session.dump_filtered(&filter, |_| ControlFlow::<()>::Continue(()));
         assert_eq!(missing(dumped), Some(ZONES));

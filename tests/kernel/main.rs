@@ -1,4 +1,4 @@
-//! What the kernel at hand has, lacks and counts.
+//! The features that the running kernel has and lacks, and its counters.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

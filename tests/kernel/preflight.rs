@@ -1,4 +1,4 @@
-//! What preflight says, and whether it is true.
+//! The reports of preflight, compared with the kernel's behavior.
 
 use crate::common::listen::next_flow;
 use crate::common::rights::without_namespaces;
@@ -47,7 +47,7 @@ fn what_this_kernel_does_is_seen() {
     assert!(preflight.kernel().is_some());
 }
 
-/// Reading it leaves nothing in the namespace, and does what it says.
+/// Reading it leaves nothing in the namespace, and reported features work.
 #[test]
 fn what_is_available_works() {
     let mut handle = require_kernel!();
@@ -99,7 +99,7 @@ fn settings_decide() {
     }
 }
 
-/// The kernel keeps the time of an event only where it keeps the other times.
+/// The kernel keeps the time of an event only if it keeps the other times.
 #[test]
 fn times_of_events_follow_the_timestamps() {
     let mut handle = require_kernel!();
@@ -118,7 +118,7 @@ fn times_of_events_follow_the_timestamps() {
     }
 }
 
-/// What the consequences say of counters and times.
+/// The consequences that preflight names for counters and times.
 #[test]
 fn flows_that_began_without_counters_have_none() {
     let mut handle = require_kernel!("nft", "ip");
@@ -150,13 +150,13 @@ fn settings_are_those_of_the_handles_namespace() {
     assert_eq!(state(&mut there, Feature::Accounting), State::Available);
     assert_eq!(state(&mut here, Feature::Accounting), State::Missing);
     assert!(!Preflight::read().has(Feature::Accounting), "of this thread's");
-    // Without the rights to go there its settings are unknown; what can be asked is not.
+    // Without the right to enter its namespace, its settings are unknown; answers over the socket are not.
     let preflight = without_namespaces(|| there.preflight());
     let accounting = preflight.capability(Feature::Accounting);
     assert_eq!(accounting.state, State::Unknown, "{accounting}");
     assert!(accounting.to_string().contains("CAP_SYS_ADMIN"), "{accounting}");
     assert!(preflight.has(Feature::Access) && preflight.has(Feature::Room), "{preflight}");
-    // In its own namespace a handle needs none.
+    // In its own namespace a handle needs no rights.
     let preflight = without_namespaces(|| here.preflight());
     assert_eq!(preflight.capability(Feature::Accounting).state, State::Missing);
     assert_eq!(read_sysctl("nf_conntrack_acct"), 0, "and this thread is where it was");

@@ -37,8 +37,8 @@ fn every_cpu_has_its_statistics() {
     assert!(expectations.iter().all(|cpu| (cpu.new, cpu.create, cpu.delete) == (Some(0), Some(0), Some(0))));
 }
 
-/// The sums are those that conntrack(8) prints. An entry made by request counts as inserted; one
-/// that cannot be made because another has its reply tuple does not count as failed.
+/// The sums equal those printed by conntrack(8). An entry created by request counts as inserted; one that
+/// cannot be created because another has its reply tuple does not count as failed.
 #[test]
 fn counters_count_and_are_those_of_conntrack_8() {
     let mut handle = require_kernel!("conntrack");
@@ -77,7 +77,7 @@ fn entries_are_counted_by_anything() {
     assert_eq!(by_mark[&Some(3)], 2);
 }
 
-/// Several keys in one listing, each by itself.
+/// Several keys in one dump, each by itself.
 #[test]
 fn one_listing_counts_by_everything() {
     let mut handle = require_kernel!();

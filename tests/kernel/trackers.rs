@@ -1,5 +1,5 @@
 //! Protocols whose tracker a kernel may lack: UDP-Lite, DCCP, SCTP and GRE. Without it a kernel ignores ports
-//! and keys, so a tuple with them would mean the one entry with those addresses.
+//! and keys, so a tuple with them would match the one entry with those addresses.
 
 use std::net::SocketAddr;
 #[cfg(feature = "nfct")]
@@ -79,8 +79,8 @@ fn a_kernel_says_what_it_keeps_and_keeps_it() {
     }
 }
 
-/// Each call is refused in the same way before anything is sent, and the entry that it would have hit
-/// stays as it is.
+/// Each call is refused in the same way before anything is sent, and the entry that it would have matched
+/// stays unchanged.
 #[test]
 fn no_call_takes_another_entry_for_the_one_that_cannot_be() {
     let mut handle = require_kernel!();
@@ -168,7 +168,7 @@ fn no_query_of_the_library_takes_another_entry_for_the_one_that_cannot_be() {
 }
 
 #[cfg(feature = "nfct")]
-/// What one layer reads it writes back, and the other reads the same.
+/// Each layer writes back the flows that it reads, and the other layer reads the same.
 #[test]
 fn what_a_session_lists_it_can_change_delete_and_make_again() {
     let mut handle = require_kernel!();
@@ -204,7 +204,7 @@ fn what_a_session_lists_it_can_change_delete_and_make_again() {
 }
 
 #[cfg(feature = "nfct")]
-/// The library writes ports of 0 where an object has none; in a message they are left out.
+/// The library writes ports of 0 if an object has none; messages omit them.
 #[test]
 fn an_object_without_ports_names_an_entry_without_ports() {
     let mut handle = require_kernel!();
@@ -228,8 +228,8 @@ fn an_object_without_ports_names_an_entry_without_ports() {
     }
 }
 
-/// A listed flow is swept whether it has ports or not; a condition on ports that it does not report
-/// matches neither it nor everything else.
+/// A listed flow is swept with or without ports; a condition on ports that are not reported matches neither
+/// it nor everything else.
 #[test]
 fn conditions_on_ports_leave_flows_without_ports_alone() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! Changes that a mirror reports, and changes of which it gets no event.
+//! Changes that a mirror reports, and changes for which it gets no event.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn changes_tell_what_happened() {
     assert!(mirror.get(&flow).is_some_and(|entry| entry.mark() == Some(1) && entry.is_watched()));
     let MirrorChange::Changed { before, after } = next(&mut mirror) else { panic!("changed then") };
     assert_eq!((&before, after.mark), (&added, Some(2)));
-    // A timeout alone is no change.
+    // A timeout alone is not a change.
     let MirrorChange::Removed(removed) = next(&mut mirror) else { panic!("removed in the end") };
     assert_eq!(
         (removed.id, removed.mark, removed.timeout),
@@ -36,8 +36,8 @@ fn changes_tell_what_happened() {
     assert_eq!((mirror.overruns(), mirror.resyncs(), mirror.unwatched()), (0, 1, 0));
 }
 
-/// Flows that say nothing: made while the namespace had events off. So are those that began before
-/// anybody listened, but who listens on the machine is not in the hands of a test.
+/// Flows without events: created while the namespace had events off. Flows that began without any listener
+/// are also silent, but a test cannot control other listeners on the machine.
 #[test]
 fn flows_that_say_nothing_are_found_out() {
     let mut handle = require_kernel!();
@@ -54,7 +54,7 @@ fn flows_that_say_nothing_are_found_out() {
     handle.update(&silent[0].identity().mark(5)).expect("updated");
     handle.delete(&silent[1]).expect("deleted");
 
-    // Nobody says so; each is found out by asking for it.
+    // No event reports these changes; a lookup of each entry finds them.
     sync(&mut waiting);
     assert_eq!((waiting.len(), waiting.due()), (2, None));
     assert_eq!(waiting.get(&silent[0]).and_then(|entry| entry.mark()), Some(0));
@@ -67,7 +67,7 @@ fn flows_that_say_nothing_are_found_out() {
     };
     assert_eq!((after.mark, gone.original), (Some(5), silent[1].original));
 
-    // Or when the time has come to read the table again.
+    // So does the next periodic resync.
     let mut changes = vec![next(&mut mirror), next(&mut mirror), next(&mut mirror)];
     assert_eq!(changes.pop(), Some(MirrorChange::Resynced { in_step: true }));
     assert!(
@@ -87,8 +87,8 @@ fn flows_that_say_nothing_are_found_out() {
     assert_eq!((mirror.unwatched(), mirror.due()), (0, None), "nothing is silent any more");
 }
 
-/// A flow from the first reading that sends an event is no longer in doubt; where the namespace makes
-/// every flow send events, none is.
+/// After its first event, a flow from the initial dump is no longer in doubt; if the namespace makes every
+/// flow send events, none is.
 #[test]
 fn a_flow_that_spoke_is_watched() {
     let mut handle = require_kernel!();
@@ -114,7 +114,7 @@ fn a_flow_that_spoke_is_watched() {
     );
 }
 
-/// Of more than the receive buffer takes, the rest is found by reading the table; and the buffer grows.
+/// If changes exceed the receive buffer, a resync finds the rest; and the buffer grows.
 #[test]
 fn a_loss_is_made_good() {
     const FLOWS: u32 = 2000;
@@ -145,8 +145,8 @@ fn a_loss_is_made_good() {
     }
 }
 
-/// The kernel applies an update part by part. When a later part is refused it sends no event of those
-/// that were applied.
+/// The kernel applies an update part by part. If a later part is refused, it sends no event for those already
+/// applied.
 #[test]
 fn an_update_that_fails_half_way_sends_no_event() {
     let mut handle = require_kernel!();
@@ -164,8 +164,8 @@ fn an_update_that_fails_half_way_sends_no_event() {
     assert_eq!(next(&mut mirror), MirrorChange::Resynced { in_step: true });
 }
 
-/// Marks and labels that rules set, and states that packets change: what their events leave out is not
-/// taken for cleared.
+/// Marks and labels set by rules, and states changed by packets: fields missing in their events are not
+/// treated as cleared.
 #[test]
 fn what_packets_change_is_mirrored() {
     let mut handle = require_kernel!("nft", "ip");
@@ -185,7 +185,7 @@ fn what_packets_change_is_mirrored() {
     assert_same(&mirror, &mut handle);
 }
 
-/// A change is a value of its own: inside the loop the mirror can be looked at.
+/// A change is an owned value: you can use the mirror inside the loop.
 #[test]
 fn entries_can_be_looked_up_in_a_loop_over_changes() {
     let mut handle = require_kernel!();
@@ -206,10 +206,10 @@ fn entries_can_be_looked_up_in_a_loop_over_changes() {
     assert_eq!(seen, [1, 2, 3].map(|number| numbered(number).original));
 }
 
-/// A way to wait so long.
+/// A way to wait this long.
 type Way = fn(&mut Mirror, Duration) -> Option<Result<MirrorChange>>;
 
-/// The ways to wait differ in how long they wait.
+/// The ways to wait differ in their limit.
 #[test]
 fn a_wait_ends_when_its_time_is_over() {
     let mut handle = require_kernel!();
@@ -227,7 +227,7 @@ fn a_wait_ends_when_its_time_is_over() {
         assert!(matches!(wait(&mut mirror, Duration::ZERO), Some(Ok(MirrorChange::Added(_)))), "at hand");
         assert_eq!(wait(&mut mirror, Duration::ZERO), None);
     }
-    // For ever, as far as clocks go.
+    // Without a limit, as far as clocks go.
     handle.delete(numbered(0)).expect("deleted");
     assert!(matches!(mirror.next_change_timeout(Duration::MAX), Some(Ok(MirrorChange::Removed(_)))));
     assert_eq!(mirror.sync_timeout(Duration::MAX), Ok(true));
@@ -236,7 +236,7 @@ fn a_wait_ends_when_its_time_is_over() {
     assert!(matches!(mirror.changes().next(), Some(Ok(MirrorChange::Removed(_)))));
 }
 
-/// A sync returns no changes, and drops none: they wait for their reader, up to the limit.
+/// A sync returns no changes, and drops none: they stay queued for the reader, up to the limit.
 #[test]
 fn changes_that_a_sync_found_are_kept_or_counted() {
     let mut handle = require_kernel!();
@@ -254,7 +254,7 @@ fn changes_that_a_sync_found_are_kept_or_counted() {
     assert_eq!(changes(&mut tight), [MirrorChange::Dropped { count: 6 }]);
     assert_eq!((tight.len(), none.len()), (6, 6), "the entries are there all the same");
 
-    // From then on they are kept again; those that nobody read are counted on.
+    // From then on changes are kept again; unread ones keep being counted.
     handle.delete(numbered(1)).expect("deleted");
     handle.update(&numbered(2).identity().mark(9)).expect("updated");
     [&mut tight, &mut none].into_iter().for_each(sync);
@@ -271,8 +271,8 @@ fn changes_that_a_sync_found_are_kept_or_counted() {
     assert_eq!(none.len(), 3);
 }
 
-/// A program that does nothing but ask: what it asked for goes when the kernel has it no more, and the changes
-/// that it never fetches are dropped.
+/// A program that only looks up entries: an entry that the kernel no longer has is removed, and changes that
+/// are never read are dropped.
 #[test]
 fn a_mirror_that_is_only_asked_does_not_grow() {
     let mut handle = require_kernel!();
@@ -289,7 +289,7 @@ fn a_mirror_that_is_only_asked_does_not_grow() {
     assert!(most <= 2, "{most} flows");
     assert!(bytes < 1 << 20, "{bytes} bytes");
     assert_eq!(mirror.overruns(), 0);
-    // There were 20,000.
+    // There were 20,000 changes.
     let kept = mirror.len();
     let count = 20_000 - kept as u64;
     assert_eq!(mirror.try_next_change(), Some(Ok(MirrorChange::Dropped { count })));

@@ -1,4 +1,4 @@
-//! A mirror of a real table: which entries it has, how they are found, and where it looks.
+//! A mirror of a real table: its entries, the ways to find them, and its namespace.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use netfilter_conntrack::{Error, Flow, Key, Mirror, Zone};
 #[test]
 fn a_connection_is_found_by_what_its_packets_look_like_on_either_side() {
     let mut handle = require_kernel!();
-    // Flows older than the mirror are to send events.
+    // Flows older than the mirror must send events.
     sysctl("nf_conntrack_events", "1");
     let out = flow(udp("10.0.0.1:5000", "203.0.113.1:53")).snat(NatTarget::from(socket("198.51.100.1:6000")));
     handle.create(&out).expect("created");
@@ -31,11 +31,11 @@ fn a_connection_is_found_by_what_its_packets_look_like_on_either_side() {
     assert_eq!((direction, entry.original()), (Direction::Reply, inside));
     assert_eq!(mirror.translated(&inside, 0), Some(outside));
     assert_eq!(mirror.translated(&outside.inverse(), 0), Some(inside.inverse()));
-    // Not by what it looks like on the wrong side, nor in another zone.
+    // Not by the tuple of the other side, nor in another zone.
     assert!(mirror.find(&inside.inverse(), 0).is_none() && mirror.find(&outside, 0).is_none());
     assert!(mirror.find(&inside, 1).is_none());
 
-    // A zone holds for its direction: here for that of the original packets.
+    // A zone applies to one direction: here to that of the original packets.
     let there = udp("10.0.0.2:1", "10.0.0.3:2");
     assert!(mirror.get_by_original(&there, 7).is_some() && mirror.get_by_original(&there, 0).is_none());
     assert!(
@@ -44,7 +44,7 @@ fn a_connection_is_found_by_what_its_packets_look_like_on_either_side() {
     );
     assert_eq!(mirror.translated(&there, 7), Some(there), "nothing is translated");
 
-    // A zone may be given for one direction, which counts where that one is looked up.
+    // A zone may apply to one direction only, which matters in lookups of that direction.
     let (original_only, reply_only) = (Zone::original_only(7), Zone::reply_only(7));
     assert!(mirror.get_by_original(&there, original_only).is_some());
     assert!(mirror.get_by_original(&there, reply_only).is_none(), "in the original direction that is zone 0");
@@ -55,7 +55,7 @@ fn a_connection_is_found_by_what_its_packets_look_like_on_either_side() {
         assert_eq!((found, mirror.find(&tuple, reply_only).is_some()), (Some(expected), false));
     }
 
-    // By its whole name, which an id may be part of.
+    // By its whole key, which may contain an id.
     assert!(mirror.get(there.in_zone(Zone::original_only(7))).is_some());
     assert!(mirror.get(there.in_zone(7)).is_none() && mirror.get(there).is_none());
     assert_eq!(mirror.confirm(there.in_zone(7)).map(|entry| entry.is_none()), Ok(true));
@@ -82,7 +82,7 @@ fn every_kind_of_entry_is_mirrored_whenever_it_was_made() {
     assert_same(&mirror, &mut handle);
     mixed::create(&mut handle, after);
     sync(&mut mirror);
-    // What an event does not tell is as if the namespace did not keep it.
+    // Fields missing in events are compared as if the namespace did not record them.
     let told = |mut flow: Flow| {
         (flow.counters, flow.timestamps) = Default::default();
         flow
@@ -99,7 +99,7 @@ fn every_kind_of_entry_is_mirrored_whenever_it_was_made() {
     assert!(mirror.is_empty());
 }
 
-/// A mirror is iterated over as a collection is, and knows how many entries are left.
+/// A mirror iterates like a collection, and its iterators have an exact length.
 #[test]
 fn a_loop_over_a_mirror_gives_its_entries() {
     let mut handle = require_kernel!();
@@ -141,11 +141,11 @@ fn a_mirror_of_one_zone_has_nothing_else() {
     assert_eq!(mirror.confirm(numbered(1)).map(|entry| entry.is_some()), Ok(false));
     let [MirrorChange::Added(added)] = &changes(&mut mirror)[..] else { panic!("one in the zone") };
     assert_eq!((added.original, added.zone), (numbered(2).original, 7.into()));
-    // What is passed over is no change, nor is it left where it is.
+    // Skipped entries are not changes, and are not left in the socket.
     (200..300).for_each(|number| handle.create(&numbered(number)).expect("created"));
     assert_eq!((mirror.try_next_change(), listen::readable(&mirror, 0)), (None, false));
     assert_eq!((mirror.len(), mirror.is_in_step()), (2, true));
-    // Nor does it take room in the receive buffer, which is one for some 25 events.
+    // Nor do they take room in the receive buffer, which holds some 25 events.
     let builder = || Mirror::builder().receive_buffer(16 << 10).receive_buffer_limit(0);
     let narrow = [builder().zone(7), builder().family(netfilter_conntrack::model::Family::Ipv6)];
     let mut narrow = narrow.map(|builder| builder.open().expect("a mirror"));
@@ -216,7 +216,7 @@ fn without_rights_there_is_no_mirror() {
     let error = Mirror::open().expect_err("no rights");
     assert!(matches!(&error, Error::PermissionDenied(_)), "{error:?}");
 
-    // One that was opened before goes on to hear, but can ask for nothing.
+    // A mirror opened before keeps receiving events, but can send no requests.
     sync(&mut opened);
     assert_eq!(opened.len(), 1);
     assert!(matches!(opened.confirm(numbered(1)), Err(Error::PermissionDenied(_))));

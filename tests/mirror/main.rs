@@ -23,7 +23,7 @@ fn sync(mirror: &mut Mirror) {
     assert_eq!(mirror.sync_deadline(listen::soon()), Ok(true));
 }
 
-/// The changes at hand, and the rest of a pass that is due.
+/// Returns the available changes, and the rest of a pass that is due.
 fn changes(mirror: &mut Mirror) -> Vec<MirrorChange> {
     let mut changes = Vec::new();
     loop {

@@ -12,13 +12,13 @@ use crate::common::{self, lacks, own_namespace, program, run, socket};
 use netfilter_conntrack::model::ProtoInfo;
 use netfilter_conntrack::{Flow, Handle, Mirror, Status, TcpState};
 
-/// Where a thread's namespace is.
+/// The path of a thread's namespace.
 fn path() -> String {
     let thread = fs::read_link("/proc/thread-self").expect("a thread");
     format!("/proc/{}/ns/net", thread.display())
 }
 
-/// A thread in a namespace of its own, which goes on when the links are there.
+/// A thread in a namespace of its own, which continues once the links exist.
 fn host(
     address: &'static str,
     router: &'static str,
@@ -45,7 +45,7 @@ fn link(name: &str, address: &str, peer: &str) {
     run("ip", &["link", "set", name, "up"]);
 }
 
-/// Makes the router forward established connections by a flow table; false where there is none.
+/// Makes the router forward established connections by a flow table; returns false if there is none.
 fn forward() -> bool {
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("forwarding");
     let rules = "table inet f {\n flowtable ft { hook ingress priority 0; devices = { c0, s0 }; }\n \
@@ -66,7 +66,7 @@ fn state(flow: &Flow) -> Option<TcpState> {
     }
 }
 
-/// Whether something is so within a time.
+/// Returns whether a condition becomes true within a time.
 fn within(time: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + time;
     while !is_so() {
@@ -78,7 +78,7 @@ fn within(time: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// What the kernel and the mirror have to say of the connection: status and state.
+/// The connection's status and state, from the kernel and from the mirror.
 fn both(
     handle: &mut Handle,
     mirror: &mut Mirror,
@@ -123,7 +123,7 @@ fn a_connection_in_a_flow_table_is_shown_as_it_is_listed() {
     if !forward() {
         return lacks("flow tables");
     }
-    // Later kernels keep a closed connection in the flow table for as long.
+    // Later kernels keep a closed connection in the flow table for this time.
     let _ = fs::write("/proc/sys/net/netfilter/nf_flowtable_tcp_timeout", "4");
     let mut mirror = Mirror::builder().offloaded_every(Duration::from_secs(1)).open().expect("a mirror");
     (0..2).for_each(|_| server_go.send(()).expect("a server"));
@@ -139,7 +139,7 @@ fn a_connection_in_a_flow_table_is_shown_as_it_is_listed() {
     assert!(offloaded, "{flow:?}");
     let flow = flow.expect("a flow");
     assert_eq!((flow.timeout, flow.proto_info), (None, None), "as the kernel lists it");
-    // The event that had the flag reported an established connection with a day left.
+    // The event with the flag reported an established connection with a day left.
     mirror.sync_timeout(Duration::from_secs(1)).expect("in step");
     let entry = mirror.get(&flow).expect("there");
     assert!(
@@ -150,7 +150,7 @@ fn a_connection_in_a_flow_table_is_shown_as_it_is_listed() {
     assert_eq!(state(&flow.for_creation()), Some(TcpState::Established));
 
     drop(close);
-    // At every moment the mirror is no more than a lookup behind, whichever way the connection goes.
+    // At every moment the mirror is at most one lookup behind, on each path of the connection.
     let mut behind = None;
     let gone = within(Duration::from_secs(60), || {
         let [now, known] = both(&mut handle, &mut mirror, &flow);
@@ -160,7 +160,7 @@ fn a_connection_in_a_flow_table_is_shown_as_it_is_listed() {
             let since: &mut Instant = behind.get_or_insert_with(Instant::now);
             assert!(since.elapsed() < Duration::from_secs(4), "{now:?}, but {known:?}");
         }
-        // Where it went back to connection tracking it is waited for no longer.
+        // The test does not wait longer if the connection went back to connection tracking.
         now.is_none() || now == known && now.is_some_and(|(_, state)| state == Some(TcpState::TimeWait))
     });
     assert!(gone, "{:?}", both(&mut handle, &mut mirror, &flow));

@@ -1,11 +1,10 @@
-//! How far the kernel's id of an entry can be trusted.
+//! The reliability of the kernel's id of an entry.
 
 use crate::common::{all, flow, tcp};
 use netfilter_conntrack::Handle;
 
-/// The kernel makes an id from the tuple and the address of the entry in memory, and memory is used
-/// again: an id tells apart entries that exist at the same time, and not always those that follow
-/// each other.
+/// The kernel makes an id from the tuple and the address of the entry in memory, and memory is reused: an id
+/// distinguishes entries that exist at the same time, but not always successive ones.
 #[test]
 fn an_entry_made_again_can_have_the_id_of_the_old_one() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! What an entry consists of, as it is written and as the kernel reports it.
+//! The fields of an entry, as written and as the kernel reports them.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

@@ -1,5 +1,5 @@
-//! IPv4 addresses mapped into IPv6, as dual-stack sockets report them: they mean the IPv4 addresses wherever
-//! they are given, and what the kernel reports stays what it is.
+//! IPv4-mapped IPv6 addresses, as dual-stack sockets report them: in every input they mean the IPv4
+//! addresses, while addresses reported by the kernel stay unchanged.
 
 use std::net::{IpAddr, TcpListener, TcpStream};
 
@@ -14,7 +14,7 @@ fn net(text: &str) -> IpNet {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// How many entries a listing has.
+/// The number of entries in a dump.
 fn listed(handle: &mut Handle, selector: Selector) -> usize {
     handle.dump().matching(selector).entries().expect("a listing").count()
 }
@@ -95,7 +95,7 @@ fn filters_of_objects_take_them() {
     let given = filter::prefixes(&["::ffff:10.0.0.0/120", "2001:db8::2"]);
     filter::decides(&mut handle, &flows, EventFilter::sources, given, &[0, 4], &[1, 2, 3, 5]);
     let given = filter::prefixes(&["::ffff:192.0.2.2"]);
-    // A list of IPv4 destinations decides about IPv6 too, as documented.
+    // A list of IPv4 destinations also affects IPv6, as documented.
     filter::decides(&mut handle, &flows[..3], EventFilter::destinations, given, &[1], &[0, 2]);
 
     for flow in &flows {
@@ -116,7 +116,7 @@ fn filters_of_objects_take_them() {
     assert_eq!(found, [Some(ip("10.1.0.1"))]);
 }
 
-/// What was written by hand means the IPv4 addresses; what a kernel had comes back as it was.
+/// In lines written by hand they mean the IPv4 addresses; lines from a kernel come back unchanged.
 #[cfg(feature = "save")]
 #[test]
 fn saved_lines_take_them() {
@@ -142,7 +142,7 @@ fn targets_of_nat_take_them() {
     handle.create(&asked).expect("created");
     let reply = handle.get(original).expect("the flow").reply;
     assert_eq!(reply, udp("10.9.9.9:5353", "198.51.100.1:5000"));
-    // Asked for again it is the same flow.
+    // The same request finds the same flow.
     handle.create_or_update(&asked).expect("updated");
     assert_eq!(all(&mut handle).len(), 1);
     let six = flow(udp("[2001:db8::1]:1", "[2001:db8::2]:2")).dnat(ip("10.0.0.1"));
@@ -171,7 +171,8 @@ fn expectations_take_them() {
     handle.expectations().delete(&asked).expect("deleted");
 }
 
-/// Such an entry is made by another program, as no packet makes one. Its name is what the kernel reports.
+/// Such an entry is made by another program, because no packet makes one. Its key is the one that the kernel
+/// reports.
 #[cfg(feature = "save")]
 #[test]
 fn an_entry_of_ipv6_with_such_addresses_keeps_its_name() {
@@ -197,7 +198,7 @@ fn an_entry_of_ipv6_with_such_addresses_keeps_its_name() {
         assert_eq!(key, flow.key());
         assert_eq!(handle.get(key).expect("found").original, flow.original);
     }
-    // What is given means the other one.
+    // In a selector, the address means the other entry.
     assert_eq!(listed(&mut handle, Selector::any_zone().src(net("::ffff:10.0.0.1/128"))), 1);
     let six_only = Selector::any_zone().family(Family::Ipv6);
     let listed_six = handle.dump().matching(six_only).entries().expect("a listing").next();
@@ -208,7 +209,7 @@ fn an_entry_of_ipv6_with_such_addresses_keeps_its_name() {
     assert!(handle.get(four).is_ok());
 }
 
-/// The family that is written and the addresses must not contradict each other.
+/// The written family and the addresses must not contradict each other.
 #[cfg(feature = "save")]
 #[test]
 fn a_family_that_the_addresses_contradict_is_refused() {
@@ -223,7 +224,7 @@ fn a_family_that_the_addresses_contradict_is_refused() {
     let other = good.replacen("ipv4", "ipv6", 1);
     let error = serde_json::from_str::<Flow>(&other).expect_err("a contradiction").to_string();
     assert!(error.contains("the family is not that of the addresses"), "{error}");
-    // Mapped addresses are of IPv4, unless their own tuple has another family.
+    // Mapped addresses belong to IPv4, unless their own tuple has another family.
     let mapped = good.replace("10.0.0.", "::ffff:10.0.0.");
     assert_eq!(serde_json::from_str::<Flow>(&mapped).expect("a flow").original.family(), Family::Ipv4);
     assert!(serde_json::from_str::<Flow>(&mapped.replacen("ipv4", "ipv6", 1)).is_err());

@@ -103,7 +103,7 @@ fn a_mask_keeps_the_other_tcp_flags() {
     assert_eq!(flags(&found), [Some(TcpFlags::SACK_PERMITTED), Some(TcpFlags::empty())]);
 }
 
-/// The kernel drops them without a word unless both sides have one, and the flag that says so.
+/// The kernel silently drops them unless both sides have one, and the flag for it.
 #[test]
 fn window_scales_are_kept_only_with_the_flag_on_both_sides() {
     let mut handle = require_kernel!();
@@ -128,7 +128,7 @@ fn every_sctp_state_and_tag_can_be_written() {
         assert_eq!(found.proto_info, Some(ProtoInfo::Sctp(SctpInfo::new(state, tags))));
         handle.delete(&found).expect("deleted");
     }
-    // Linux 6.3 took the last one out of use.
+    // Linux 6.3 removed the last state.
     match handle.create(&new.sctp(SctpState::HeartbeatAcked, tags)) {
         Ok(()) => {}
         Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ERANGE), "{error}"),
@@ -145,7 +145,7 @@ fn status_flags_that_can_be_given_are_kept() {
     }
 }
 
-/// The kernel passes over them without a word: a status read from one flow can be given to another.
+/// The kernel silently ignores them, so that a status read from one flow can be given to another.
 #[test]
 fn status_flags_that_only_the_kernel_sets_are_passed_over() {
     let mut handle = require_kernel!();
@@ -203,7 +203,7 @@ fn counters_and_the_start_time_are_those_of_real_packets() {
         assert_eq!(found.counters.reply, Some(Counters::new(1, 100 + headers)));
         assert_eq!(found.status, Some(Status::SEEN_REPLY | Status::CONFIRMED));
         let start = found.timestamps.start.expect("a start");
-        let slack = Duration::from_millis(50); // the kernel's clock of this kind moves in ticks
+        let slack = Duration::from_millis(50); // the kernel's coarse clock advances in ticks
         assert!((before - slack..=SystemTime::now() + slack).contains(&start), "{before:?} {start:?}");
         assert_eq!((found.timestamps.stop, found.timestamps.event), (None, None));
     }
@@ -227,7 +227,7 @@ fn labels_that_nothing_uses_are_dropped_or_refused() {
     assert_eq!(made(&mut handle, &new).labels, None, "dropped without a word");
     let error = handle.update(&new.identity().labels(labels([1]))).expect_err("no room");
     assert!(matches!(error, Error::LabelsOff(_)), "{error}");
-    // A rule makes room in flows after it, not in this one.
+    // A rule makes room in later flows, not in this one.
     common::use_labels();
     let error = handle.update(&new.identity().labels(labels([1]))).expect_err("still no room");
     assert!(matches!(error, Error::LabelsOff(_)), "{error}");
@@ -299,7 +299,7 @@ fn synproxy_can_be_written() {
         let synproxy = SynProxy { isn, its, tsoff };
         let new = a_tcp_flow().synproxy(synproxy);
         if let Err(error) = handle.create(&new) {
-            // A kernel before 5.17 without the module. Nothing is left of the entry.
+            // A kernel before 5.17 without the module. The entry leaves no trace.
             assert!(matches!(error, Error::Unsupported(_)), "{error}");
             assert_eq!(error.failure().and_then(|failure| failure.part()), Some(FlowPart::SynProxy));
             assert!(not_found(handle.get(&new)));

@@ -1,4 +1,4 @@
-//! Dumps that are left before their end: what comes after must be answered as if they had never been.
+//! Dumps that are abandoned before their end: later requests are answered as if the dumps had never been.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -6,7 +6,7 @@ use crate::common::{all, not_found, numbered, own_namespace, port};
 use netfilter_conntrack::model::Family;
 use netfilter_conntrack::{Error, Handle, Selector, Status};
 
-/// As many as fill several datagrams of a dump.
+/// Enough entries for several datagrams of a dump.
 const ENTRIES: u32 = 600;
 
 fn fill(handle: &mut Handle) {
@@ -15,7 +15,7 @@ fn fill(handle: &mut Handle) {
     }
 }
 
-/// Starts a dump and reads so many entries of it.
+/// Starts a dump and reads the first `after` entries of it.
 fn abandon(handle: &mut Handle, after: usize) {
     let read = handle.dump().entries().expect("a dump").take(after).filter(Result::is_ok).count();
     assert_eq!(read, after);
@@ -42,7 +42,7 @@ fn check_everything(handle: &mut Handle, abandoned_after: usize) {
     assert_eq!(all(handle).len(), ENTRIES as usize);
 }
 
-/// Where a datagram of the dump begins and ends, and the last entry without the end of the dump.
+/// The boundaries of a datagram of the dump, and the last entry without the end of the dump.
 const PLACES: [usize; 6] = [0, 1, 2, 150, 500, ENTRIES as usize];
 
 #[test]
@@ -58,8 +58,8 @@ fn in_the_namespace_of_the_handle_the_socket_is_replaced() {
     assert_ne!(port(&handle), before);
 }
 
-/// A new socket would belong to the namespace that the thread is in now. The rest of the dump is
-/// read instead, and the handle goes on answering for its own namespace.
+/// A new socket would belong to the thread's current namespace. Instead the rest of the dump is read, and the
+/// handle keeps working in its own namespace.
 #[test]
 fn in_another_namespace_the_dump_is_drained() {
     let mut handle = require_kernel!();

@@ -1,5 +1,4 @@
-//! Answers that are late, lost, forged or too many: none is taken for another, and no call waits
-//! for ever.
+//! Answers that are late, lost, forged or surplus: none is taken for another, and every call ends.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,13 +10,13 @@ use crate::common::rights::{without_namespaces, without_rights};
 use crate::common::{self, all, flow, not_found, numbered, own_namespace, port, udp};
 use netfilter_conntrack::{Error, Flow, Handle};
 
-/// A sequence number that the handle does not come to in a test.
+/// A sequence number that the handle does not reach in a test.
 const FOREIGN: u32 = 0x7000_0000;
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Far more than that, for a busy machine, and less than a handle waits on its own.
+/// Far more than that, for a busy machine, and less than a handle's own timeout.
 const LONG: Duration = Duration::from_secs(5);
 
-/// The handle's socket by another descriptor, which does not borrow the handle.
+/// The handle's socket as another descriptor, which does not borrow the handle.
 fn socket_of(handle: &Handle) -> OwnedFd {
     handle.as_fd().try_clone_to_owned().expect("a descriptor")
 }
@@ -31,7 +30,7 @@ fn another_tuple(kind: u16) -> Vec<u8> {
     raw::udp_tuple(kind, ([10, 0, 0, 9], 9), ([10, 0, 0, 8], 8))
 }
 
-/// Every operation gives the answer that is right in a table with nothing but `a_flow`.
+/// Every operation returns the right result for a table with only `a_flow`.
 fn check_everything(handle: &mut Handle) {
     assert_eq!(handle.get(a_flow()).expect("there").mark, Some(7));
     assert!(not_found(handle.get(numbered(1).original)));
@@ -75,8 +74,8 @@ fn answers_to_somebody_elses_requests_are_passed_over() {
     }
 }
 
-/// A handle's socket is connected to the kernel, which then refuses what others send to it, whatever it
-/// is. A flood cannot even begin.
+/// A handle's socket is connected to the kernel, so that the kernel refuses every message of other senders. A
+/// flood cannot even begin.
 #[test]
 fn what_another_program_sends_does_not_arrive() {
     let mut handle = require_kernel!();
@@ -90,7 +89,7 @@ fn what_another_program_sends_does_not_arrive() {
     check_everything(&mut handle);
 }
 
-/// So it is when the socket was replaced, as it is where a listing was given up.
+/// The same holds after the socket was replaced, as after an abandoned dump.
 #[test]
 fn a_new_socket_keeps_others_out_as_well() {
     let mut handle = require_kernel!();
@@ -103,8 +102,8 @@ fn a_new_socket_keeps_others_out_as_well() {
     assert_eq!(sent.map_err(|error| error.raw_os_error()), Err(Some(libc::ECONNREFUSED)));
 }
 
-/// A program may raise its rights for each call only. That a socket was replaced while it had none must
-/// not matter later.
+/// A program may raise its rights for single calls. If the socket was replaced while it had none, later calls
+/// still work.
 #[test]
 fn what_a_caller_may_do_counts_and_not_what_the_opener_of_the_socket_may() {
     let mut handle = require_kernel!();
@@ -140,7 +139,7 @@ fn timed_out<T>(result: Result<T, Error>) -> bool {
 fn a_lost_answer_ends_the_call_in_time_and_the_handle_goes_on() {
     let mut handle = require_kernel!();
     unanswered(&mut handle, |handle| assert!(timed_out(handle.create(&a_flow()))));
-    check_everything(&mut handle); // "what was asked may have been done"
+    check_everything(&mut handle); // the request may have been carried out
     unanswered(&mut handle, |handle| assert!(timed_out(handle.get(a_flow()))));
     check_everything(&mut handle);
     unanswered(&mut handle, |handle| {
@@ -171,8 +170,8 @@ fn a_dump_whose_rest_is_lost_says_so() {
     assert_eq!(all(&mut handle).len(), 600);
 }
 
-/// In another namespace, and without the right to go back, the rest of an abandoned dump has to be
-/// read; when it never comes, one call fails for it, and not every one.
+/// In another namespace, and without the right to go back, the rest of an abandoned dump has to be read. If
+/// it never comes, one call fails for it, and later ones succeed.
 #[test]
 fn an_abandoned_dump_whose_rest_is_lost_is_waited_for_once() {
     let mut handle = require_kernel!();
@@ -202,10 +201,10 @@ fn in_another_namespace_without_rights_there_the_rest_of_a_dump_is_read() {
     });
 }
 
-/// More than go in one batch.
+/// More than fit in one batch.
 const MANY: u32 = 600;
 
-/// `delete_many` stops at the first answer that does not come: the rest would wait as long each.
+/// `delete_many` stops at the first missing answer: each of the others would wait as long.
 #[test]
 fn after_a_lost_answer_the_rest_is_not_tried() {
     let mut handle = require_kernel!();
@@ -217,13 +216,13 @@ fn after_a_lost_answer_the_rest_is_not_tried() {
         assert_eq!(outcome.failed.len(), keys.len());
         assert!(outcome.failed.iter().all(|(_, error)| matches!(error, Error::TimedOut(_))));
     });
-    // The first batch was carried out all the same.
+    // The first batch was carried out nevertheless.
     let outcome = common::delete_each(&mut handle, &keys).expect("an outcome");
     assert!(!outcome.deleted.is_empty() && !outcome.already_gone.is_empty() && outcome.is_complete());
     assert_eq!(outcome.deleted.len() + outcome.already_gone.len(), keys.len());
 }
 
-/// Only the batch whose answers were lost has no verdict.
+/// Only the batch whose ACKs were lost has no results.
 #[test]
 fn after_an_overrun_the_next_batch_is_answered() {
     let mut handle = require_kernel!();
@@ -244,7 +243,7 @@ fn after_an_overrun_the_next_batch_is_answered() {
 fn any_time_can_be_set() {
     let mut handle = require_kernel!();
     handle.create(&a_flow()).expect("created");
-    // The kernel answers before it returns from sending, so no waiting at all is enough.
+    // The kernel answers before the send returns, so even a timeout of zero is enough.
     for timeout in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1 << 40), Duration::MAX] {
         handle.set_timeout(timeout);
         assert_eq!(handle.timeout(), timeout);
@@ -255,7 +254,7 @@ fn any_time_can_be_set() {
     }
 }
 
-/// Another thread that reads from the socket takes answers away, and never makes a wrong one.
+/// Another thread that reads from the socket can take answers, but cannot make a result wrong.
 #[test]
 fn a_thief_can_only_make_a_call_time_out() {
     let mut handle = require_kernel!();

@@ -1,5 +1,5 @@
-//! What goes over the socket and comes back: sequence, loss, listings that are left, and messages for
-//! sockets of other programs.
+//! Messages on the socket: sequence numbers, loss, abandoned dumps, and messages for sockets of other
+//! programs.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

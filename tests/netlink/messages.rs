@@ -1,4 +1,4 @@
-//! Messages for sockets of other programs: requests the kernel takes, and bytes of any kind.
+//! Messages for sockets of other programs: requests that the kernel accepts, and arbitrary bytes.
 
 use std::net::IpAddr;
 
@@ -40,7 +40,7 @@ fn requests_do_on_another_socket_what_they_say() {
         let found = ask(Request::Get, flow);
         let mut found = Flow::from_message(&found[0]).expect("the entry");
         assert_eq!(found.key().tuple, flow.original);
-        // An id that is not the entry's protects it.
+        // A wrong id protects the entry.
         let id = found.id.replace(1);
         assert_eq!(done(Request::Delete, &found), libc::ENOENT, "{flow}");
         found.id = id;
@@ -110,14 +110,14 @@ impl Random {
         (self.next() % limit.max(1) as u64) as usize
     }
 
-    /// A message with one to four things wrong.
+    /// Returns the message with one to four faults.
     fn mutate(&mut self, message: &[u8]) -> Vec<u8> {
         let mut bytes = message.to_vec();
         for _ in 0..=self.below(4) {
             let at = self.below(bytes.len());
             match self.below(8) {
-                // A byte, a bit, a length or a type of an attribute, a piece cut out, doubled,
-                // put in, the end cut off.
+                // A byte, a bit, a length or a type of an attribute; a piece cut out, doubled or inserted;
+                // the end cut off.
                 0 => bytes[at] = self.next() as u8,
                 1 => bytes[at] ^= 1 << self.below(8),
                 2 | 3 => {
@@ -139,7 +139,7 @@ impl Random {
                 break;
             }
         }
-        // Mostly with the length that is true, so that the checks behind it are reached.
+        // Mostly with the true length, so that the later checks are reached.
         if bytes.len() >= 4 && self.below(8) != 0 {
             let len = (bytes.len() as u32).to_ne_bytes();
             bytes[..4].copy_from_slice(&len);
@@ -148,14 +148,14 @@ impl Random {
     }
 }
 
-/// Real messages with everything the kernel sends, and some of what only programs send.
+/// Real messages with everything that the kernel sends, and some attributes that only programs send.
 fn samples() -> Vec<Vec<u8>> {
     let mut samples = Raw::open(0).dump();
     let requests = table::flows();
     let request = |flow| Message::for_flow(Request::Create, flow).expect("a request").as_bytes().to_vec();
     samples.extend(requests.iter().map(request));
     let mut more = request(&requests[0]);
-    // A helper's information, a security context, and what kernels to come may send.
+    // A helper's information, a security context, and attributes of future kernels.
     for (kind, value) in [
         (5, attributes(&[(1, b"ftp\0".to_vec()), (2, vec![7; 30])])),
         (19, attributes(&[(1, b"system_u:object_r:unlabeled_t:s0\0".to_vec())])),
@@ -183,7 +183,7 @@ fn attributes(list: &[(u16, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// How many cases to try; a slow checker such as valgrind asks for fewer.
+/// The number of cases; a slow checker such as valgrind sets fewer.
 fn cases() -> usize {
     let asked = std::env::var("NFCT_TEST_CASES").ok().and_then(|cases| cases.parse().ok());
     asked.unwrap_or(100_000)
@@ -208,7 +208,7 @@ fn no_bytes_do_harm_to_our_decoder() {
             let _ = (flow.to_string(), flow.is_snat(), flow.original.inverse());
         }
     }
-    // Else the cases were too wild to get anywhere.
+    // Otherwise the mutations were too strong to reach the decoder.
     assert!((cases / 50..cases / 2).contains(&accepted), "{accepted} of {cases} were messages");
 }
 
@@ -239,7 +239,7 @@ fn no_bytes_do_harm_to_the_c_parser() {
     assert!((cases / 50..cases / 2).contains(&accepted), "{accepted} of {cases} were messages");
 }
 
-/// An object of odd content is as safe to use as any.
+/// An object with odd content is as safe to use as any.
 #[cfg(feature = "nfct")]
 fn use_everything(object: &mut Conntrack, map: &LabelMap) {
     let format = [TextFormat::plain().layer3().id(), TextFormat::xml()];
@@ -268,7 +268,7 @@ fn what_is_cut_anywhere_is_refused() {
             #[cfg(feature = "nfct")]
             assert!(Conntrack::parse(&message[..len]).is_err(), "{len} of {}", message.len());
         }
-        // Shorter by its own account: headers, then attributes that may or may not be cut.
+        // Shortened by the header's length: headers, then attributes that may be truncated.
         for len in 0..message.len() as u32 {
             let mut message = message.clone();
             message[..4].copy_from_slice(&len.to_ne_bytes());
@@ -278,13 +278,13 @@ fn what_is_cut_anywhere_is_refused() {
         }
     }
     assert!(Flow::from_message(&[]).is_err() && Flow::from_attributes(&[], Family::Ipv4).is_err());
-    // An object may be empty, a flow not.
+    // An object may be empty, a flow may not.
     #[cfg(feature = "nfct")]
     assert!(Conntrack::parse(&[]).is_err() && Conntrack::parse_payload(&[], 2).is_ok());
 }
 
-/// Attributes without a message around them: what `NFQA_CT` of a queued packet holds, which the
-/// kernel writes with the same functions as the entries of a listing.
+/// Attributes without a message around them: the content of `NFQA_CT` in a queued packet, which the kernel
+/// writes with the same functions as the entries of a dump.
 #[test]
 fn bare_attributes_are_read_like_messages() {
     let mut handle = require_kernel!("nft");
@@ -335,7 +335,7 @@ fn the_decoder_and_the_c_parser_read_every_real_entry_alike() {
         assert_eq!(Flow::try_from(&object).as_ref(), Ok(&flow));
         let at = listed.iter().position(|other| other.id == flow.id).expect("listed too");
         let mut other = listed.swap_remove(at);
-        // A second may have passed, and the kernel may hold an entry for a moment.
+        // A second may have passed, and the kernel may hold a reference to an entry for a moment.
         (other.timeout, other.use_count) = (flow.timeout, flow.use_count);
         assert_eq!(other, flow);
     }

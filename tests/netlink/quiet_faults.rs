@@ -1,4 +1,4 @@
-//! Where the kernel, the C library or the socket would quietly do something else than was asked for.
+//! Cases in which the kernel, the C library or the socket would silently do something other than requested.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::common::{
 use netfilter_conntrack::handle::Flushed;
 use netfilter_conntrack::{Error, Handle, Selector, Zone};
 
-/// The kernel looks an entry up by the number of the zone in one direction, which is 0 in the other.
+/// The kernel looks up an entry by the zone number of one direction, which is 0 in the other.
 #[test]
 fn a_zone_of_one_direction_deletes_no_entry_of_another() {
     let mut handle = require_kernel!();
@@ -31,7 +31,7 @@ fn a_zone_of_one_direction_deletes_no_entry_of_another() {
     assert_eq!(tuples(&all(&mut handle)), before);
     handle.delete_by_tuple(one_way.original, one_way.zone).expect("deleted");
     assert_eq!(all(&mut handle).len(), 2);
-    // A number is looked for in the direction of the tuple alone.
+    // A number is looked up in the direction of the tuple alone.
     create(&mut handle, [&one_way]);
     handle.delete_by_tuple(other, 11).expect("deleted");
     assert_eq!(all(&mut handle).len(), 2);
@@ -65,8 +65,8 @@ fn a_replaced_socket_has_the_number_of_the_old_one_and_closes_on_exec() {
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
 }
 
-/// Where the socket cannot be replaced and the rest of a listing does not come in time, the kernel
-/// still has that listing, and would refuse the next.
+/// If the socket cannot be replaced and the rest of a dump does not come in time, the kernel is still running
+/// that dump, and would refuse the next.
 #[test]
 fn a_listing_that_was_given_up_does_not_stand_in_the_way_of_the_next() {
     let mut handle = require_kernel!();
@@ -87,7 +87,8 @@ fn a_listing_that_was_given_up_does_not_stand_in_the_way_of_the_next() {
     });
 }
 
-/// A listing that somebody else runs on the socket is no part of an entry that cannot be changed.
+/// A dump that another program runs on the socket makes the call fail with `EBUSY`, which here does not mean
+/// an entry that cannot be changed.
 #[test]
 fn a_listing_beside_another_on_the_same_socket_fails_once() {
     let mut handle = require_kernel!();
@@ -99,8 +100,7 @@ fn a_listing_beside_another_on_the_same_socket_fails_once() {
     assert_eq!(all(&mut handle).len(), 1500);
 }
 
-/// The questions whether the kernel knows marks and zones go over a socket of their own, and their
-/// answers let it do the work.
+/// The probes for marks and zones use a socket of their own; with their results, the kernel does the work.
 #[test]
 fn a_kernel_that_knows_marks_and_zones_does_the_work() {
     let mut handle = require_kernel!();

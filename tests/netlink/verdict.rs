@@ -1,4 +1,4 @@
-//! What the verdict on a queued packet does to its flow, on the real kernel.
+//! The effect of a queued packet's verdict on its flow, on the real kernel.
 
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ const PACKET: u16 = 3 << 8;
 const VERDICT: u16 = 3 << 8 | 1;
 const NFQA_CT: u16 = 11;
 
-/// Appends an attribute of netlink.
+/// Appends a netlink attribute.
 fn put(to: &mut Vec<u8>, kind: u16, value: &[u8]) {
     to.extend((4 + value.len() as u16).to_ne_bytes());
     to.extend(kind.to_ne_bytes());
@@ -25,7 +25,7 @@ fn put(to: &mut Vec<u8>, kind: u16, value: &[u8]) {
     to.resize(to.len().next_multiple_of(4), 0);
 }
 
-/// The content of an attribute.
+/// Returns the content of an attribute.
 fn get(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     while let [l0, l1, k0, k1, ..] = *attributes {
         let len = usize::from(u16::from_ne_bytes([l0, l1]));
@@ -37,7 +37,7 @@ fn get(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     None
 }
 
-/// A listener to one queue of packets.
+/// A listener on one queue of packets.
 struct Queue(Raw);
 
 impl Queue {
@@ -99,15 +99,15 @@ impl Queue {
     }
 }
 
-/// Queues what is sent to a port, with a rule that sets labels so that flows have room for them, or without. None where the
-/// kernel has no such queues.
+/// Queues packets sent to a port, with or without a rule that sets labels, which makes room for them in
+/// flows. `None` if the kernel has no such queues.
 fn queued(with_labels: bool) -> Option<(Queue, UdpSocket, Tuple)> {
     if !can_queue() {
         common::lacks("queues of packets (CONFIG_NFT_QUEUE)");
         return None;
     }
-    // Either makes the namespace track connections. Room for labels is made where a rule sets one; on some
-    // kernels also where it looks at one.
+    // Either rule makes the namespace track connections. A rule that sets a label makes room for labels; on
+    // some kernels one that reads a label also does.
     let look = if with_labels { "udp dport 10 ct label set 1;" } else { "ct mark 1 counter;" };
     nft(&format!(
         "table ip q {{ chain c {{ type filter hook output priority 0; {look} udp dport 9 queue num {QUEUE}; }}; }}"
@@ -120,14 +120,14 @@ fn queued(with_labels: bool) -> Option<(Queue, UdpSocket, Tuple)> {
     Some((queue, client, tuple.expect("a tuple")))
 }
 
-/// Whether there can be a rule that queues packets.
+/// Returns whether a rule can queue packets.
 fn can_queue() -> bool {
     let rule = "table ip try { chain c { queue num 6; }; }";
     let loaded = Command::new("nft").arg(rule).stderr(Stdio::null()).status();
     loaded.expect("nft runs").success()
 }
 
-/// Sends a packet. Nobody listens there, which the next one may be told.
+/// Sends a packet. Nobody listens there, and the next send may report that.
 fn packet(client: &UdpSocket) {
     while client.send(b"hello").is_err() {}
 }
@@ -169,7 +169,7 @@ fn a_verdict_changes_mark_labels_and_timeout() {
     assert!(left(&mut handle, tuple) < Duration::from_secs(1000));
 }
 
-/// Kernels before 6.3 take it for a time and add the time again.
+/// Kernels before 6.3 treat it as a relative time and add the current time again.
 #[test]
 fn a_timeout_in_the_verdict_on_a_first_packet() {
     let mut handle = require_kernel!("nft", "ip");
@@ -184,7 +184,7 @@ fn a_timeout_in_the_verdict_on_a_first_packet() {
     }
 }
 
-/// The packet goes on, and what comes behind the refused part is not done.
+/// The packet passes, and the parts after the refused one are not applied.
 #[test]
 fn what_the_kernel_refuses_ends_the_change_silently() {
     let mut handle = require_kernel!("nft", "ip");

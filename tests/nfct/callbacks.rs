@@ -1,4 +1,4 @@
-//! Closures on the C library's own queries, against the real kernel.
+//! Closures on the C library's own queries, on the real kernel.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ fn populate(handle: &mut Handle, rounds: u16) {
     }
 }
 
-/// What an object says about its entry, by the kernel's id.
+/// An object's fields, by the kernel's id.
 fn entry(ct: &Conntrack) -> (u32, String) {
     let v4 = |attr| ct.get(attr).map(IpAddr::V4);
     let src = v4(attr::ORIG_IPV4_SRC).or(ct.get(attr::ORIG_IPV6_SRC).map(IpAddr::V6));
@@ -64,7 +64,7 @@ fn entry(ct: &Conntrack) -> (u32, String) {
     (ct.get(attr::ID).expect("an id"), text)
 }
 
-/// The same, of a flow from our own receive path.
+/// The same for a flow from our own receive path.
 fn entry_of(flow: &Flow) -> (u32, String) {
     use netfilter_conntrack::model::ProtoInfo;
     let pair = |tuple: Tuple| match tuple.layer4() {
@@ -119,7 +119,7 @@ fn object(tuple: Tuple) -> Conntrack {
     ct
 }
 
-/// With the reply and a timeout, as a create needs.
+/// Returns an object with the reply and a timeout, as a create needs.
 fn complete(tuple: Tuple) -> Conntrack {
     let mut ct = object(tuple);
     let reply = object(tuple.inverse());
@@ -137,7 +137,7 @@ fn complete(tuple: Tuple) -> Conntrack {
 fn both_receive_paths_see_the_same_flows() {
     let mut handle = require_kernel!();
     populate(&mut handle, 300);
-    // Not by their ids alone, of which two among thousands can be the same.
+    // Not by their ids alone, because two of thousands can be the same.
     let ours = all(&mut handle).iter().map(entry_of).collect::<BTreeSet<_>>();
     assert_eq!(ours.len(), 300 * 10 + 18);
     let mut session = Session::open().expect("a session");
@@ -236,7 +236,7 @@ fn a_change_can_be_sent_now_and_judged_later() {
     let ct = complete(udp("10.0.0.1:5000", "10.0.0.2:53"));
     let pending = session.send(Command::Create, &ct).expect("sent");
     let mut poll = libc::pollfd { fd: pending.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one live pollfd, and the count says one.
+    // SAFETY: one live pollfd, and the count is one.
     assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 5000) }, 1);
     pending.finish().expect("created");
     assert_eq!(all(&mut handle).len(), 1);
@@ -246,14 +246,14 @@ fn a_change_can_be_sent_now_and_judged_later() {
     session.send(Command::Update, &ct).expect("sent").finish().expect("updated");
     session.send(Command::CreateOrUpdate, &ct).expect("sent").finish().expect("updated");
 
-    // A verdict that nobody fetched would be that of the next query.
+    // A result that was not fetched would be taken for that of the next query.
     drop(session.send(Command::Destroy, &ct).expect("sent"));
     assert!(matches!(session.create(&ct), Err(Error::OutOfStep(_))));
     session.reopen().expect("reopened");
     assert!(matches!(session.destroy(&ct), Err(Error::NotFound(_))));
 }
 
-/// Of each of these objects C makes a request that deletes everything, or one that has no answer.
+/// From each of these objects C makes a request that deletes everything, or one that has no answer.
 #[test]
 fn an_incomplete_object_is_never_sent() {
     let mut handle = require_kernel!();
@@ -278,7 +278,7 @@ fn an_incomplete_object_is_never_sent() {
     assert_eq!(all(&mut handle).len(), before);
 }
 
-/// The answer is taken out of the socket by somebody else, as a slow kernel or a full buffer would.
+/// The answer does not reach the session, as with a slow kernel or a full buffer.
 #[test]
 fn a_lost_answer_ends_in_time_and_the_session_wants_to_be_reopened() {
     let mut handle = require_kernel!();
@@ -287,7 +287,7 @@ fn a_lost_answer_ends_in_time_and_the_session_wants_to_be_reopened() {
     session.set_timeout(Duration::from_millis(50));
     shut_reading(&session);
     let started = Instant::now();
-    // The library begins an interrupted receive anew, and with it the time.
+    // The library restarts an interrupted receive, and with it the timeout.
     let listed = signals::under_signals(|| session.dump(None, |_| ControlFlow::Break(())));
     let error = listed.unwrap_err();
     assert!(matches!(error, Error::TimedOut(_)), "{error}");
@@ -302,7 +302,7 @@ fn a_lost_answer_ends_in_time_and_the_session_wants_to_be_reopened() {
     assert_eq!(entries(&mut session, None).len(), 2);
 }
 
-/// So does the wait for a verdict that is fetched later.
+/// The same holds for the wait for a result that is fetched later.
 #[test]
 fn a_lost_verdict_ends_in_time_whatever_signals_come() {
     let _handle = require_kernel!();
@@ -318,7 +318,7 @@ fn a_lost_verdict_ends_in_time_whatever_signals_come() {
     assert!(session.is_out_of_step());
 }
 
-/// Makes the kernel's answers bounce: a filter that lets nothing pass.
+/// Drops all answers of the kernel, with a filter that lets nothing pass.
 fn shut_reading(session: &Session) {
     let mut refuse = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
     let program = libc::sock_fprog { len: 1, filter: &raw mut refuse };

@@ -1,4 +1,4 @@
-//! Closures on the C library's own receive loop for events, against the real kernel.
+//! Closures on the C library's own receive loop for events, on the real kernel.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,14 +9,14 @@ use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::nfct::{Subscription, attr};
 use netfilter_conntrack::{Error, Handle, Namespace};
 
-/// What a test waits for has been sent already.
+/// A short wait, because the expected events have been sent already.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 fn subscribe(types: &[EventKind]) -> Subscription {
     Subscription::open(types.iter().copied()).expect("a subscription")
 }
 
-/// One of each type, in order.
+/// Causes one event of each type, in order.
 fn live_and_die(handle: &mut Handle) {
     let mut flow = flow(udp("10.0.0.1:1", "10.0.0.2:2")).mark(1);
     handle.create(&flow).expect("created");
@@ -88,7 +88,7 @@ fn silence_ends_a_catch_in_time() {
     assert!(waited >= Duration::from_millis(150) && waited < Duration::from_secs(5), "{waited:?}");
 }
 
-/// The library goes on as long as there is something to receive.
+/// The library continues as long as there is something to receive.
 #[test]
 fn events_do_not_prolong_a_wait() {
     let mut handle = require_kernel!();
@@ -106,7 +106,7 @@ fn events_do_not_prolong_a_wait() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-/// Another thread sends while this one waits, for as long as it takes.
+/// Another thread sends while this one waits without a timeout.
 #[test]
 fn a_catch_without_a_limit_waits() {
     let mut handle = require_kernel!();
@@ -124,7 +124,7 @@ fn a_catch_without_a_limit_waits() {
 fn lost_events_are_told_and_later_ones_arrive() {
     let mut handle = require_kernel!();
     let mut events = subscribe(&[EventKind::New]);
-    // The default buffer takes some hundreds.
+    // The default buffer holds some hundreds of events.
     (0..5000).for_each(|number| handle.create(&numbered(number)).expect("created"));
     let mut seen = 0;
     let result = events.try_catch(|_, _| {
@@ -138,7 +138,7 @@ fn lost_events_are_told_and_later_ones_arrive() {
     assert_eq!(types(&mut events), [(EventKind::New, Some(1))]);
 }
 
-/// The library begins an interrupted receive anew, and with it the time.
+/// The library restarts an interrupted receive, and with it the timeout.
 #[test]
 fn signals_do_not_prolong_a_wait() {
     let mut handle = require_kernel!();
@@ -152,7 +152,7 @@ fn signals_do_not_prolong_a_wait() {
     assert_eq!(types(&mut events).len(), 3, "the subscription is as good as before");
 }
 
-/// From another thread, before events that are queued, and in the middle of a flood of them.
+/// A wake from another thread, before queued events, and in the middle of a flood of them.
 #[test]
 fn a_wake_ends_one_catch() {
     let mut handle = require_kernel!();
@@ -186,7 +186,7 @@ fn a_wake_ends_one_catch() {
     assert_eq!(types(&mut events).len(), 15, "the rest waits for the next call");
 }
 
-/// Its own result first: the wake is for the next call.
+/// A callback's own result comes first: the wake is left to the next call.
 #[test]
 fn a_wake_is_never_lost() {
     let mut handle = require_kernel!();
@@ -202,14 +202,14 @@ fn a_wake_is_never_lost() {
     assert_eq!(types(&mut events).len(), 1);
 }
 
-/// The events are those of the namespace that was named, and the thread stays where it was.
+/// The events are those of the named namespace, and the thread stays in its own.
 #[test]
 fn another_namespace_can_be_listened_to() {
     let mut handle = require_kernel!();
     let here = Namespace::at("/proc/thread-self/ns/net").expect("a namespace");
-    // A thread that moves elsewhere, and stays there.
+    // A thread that moves to another namespace, and stays there.
     let listener = std::thread::spawn(move || {
-        // SAFETY: unshare(2) takes no pointers, and concerns this thread alone.
+        // SAFETY: unshare(2) takes no pointers, and affects this thread alone.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
         let elsewhere = subscribe(&EventKind::ALL);
         (Subscription::open_in(&here, [EventKind::New]).expect("a subscription"), elsewhere)

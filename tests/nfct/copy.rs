@@ -1,4 +1,4 @@
-//! Copying parts of one object into another, which every release of the C library gets wrong.
+//! Copies of parts of one object into another, which every release of the C library gets wrong.
 
 use std::ffi::{OsStr, OsString};
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ fn object(flow: &Flow) -> Conntrack {
     Conntrack::try_from(flow).expect("an object")
 }
 
-/// What `into` has to be afterwards.
+/// The expected value of `into` after the copy.
 fn expected(into: &Flow, from: &Flow, parts: Parts) -> Flow {
     let mut flow = into.clone();
     if parts.contains(Parts::META) {
@@ -58,7 +58,7 @@ fn expected(into: &Flow, from: &Flow, parts: Parts) -> Flow {
     flow
 }
 
-/// Full of everything an object can hold.
+/// A flow with every field that an object can hold.
 fn full(port: u16, seed: u32) -> Flow {
     let mut flow = flow(tcp(&format!("10.0.0.1:{port}"), "10.0.0.2:80"))
         .tcp_state(netfilter_conntrack::TcpState::Established)
@@ -102,7 +102,7 @@ fn each_choice_of_parts_takes_those_and_keeps_the_rest() {
     }
 }
 
-/// The whole of each kind of real entry into an empty object: the text and every byte sent are
+/// The whole of each kind of real entry is copied into an empty object: the text and every byte sent are
 /// those of the entry.
 #[test]
 fn a_copy_of_all_parts_is_sent_and_printed_like_the_original() {
@@ -124,7 +124,7 @@ fn a_copy_of_all_parts_is_sent_and_printed_like_the_original() {
     }
 }
 
-/// Only one direction, so by the tuple writer: also of ICMP, and with the zone of the direction.
+/// A single direction is copied by the tuple writer: also for ICMP, and with the zone of the direction.
 #[test]
 fn directions_are_copied_one_by_one() {
     for from in table::flows() {
@@ -139,7 +139,7 @@ fn directions_are_copied_one_by_one() {
         copy.copy_parts(&object(&from), Parts::REPLY).expect("copied");
         let read = Flow::try_from(&copy).expect("a flow");
         assert_eq!((read.original, read.reply), (from.original, from.reply));
-        // A zone for one direction went along with it; one for both is none of a tuple's.
+        // A zone of one direction is copied with it; a zone of both belongs to neither tuple.
         let zone = if from.zone.only().is_some() { from.zone } else { Zone::DEFAULT };
         assert_eq!(read.zone, zone);
     }
@@ -172,7 +172,7 @@ fn tuples_of_another_family_leave_nothing_behind() {
     assert!(!copy.is_set(attr::ORIG_IPV4_SRC) && !copy.is_set(attr::REPL_PORT_SRC));
 }
 
-/// The C library copies the bytes of it, but not their number.
+/// The C library copies the bytes of the information, but not their number.
 #[test]
 fn helper_information_is_copied_whole() {
     let flow = flow(tcp("10.0.0.1:1", "10.0.0.2:21"));
@@ -205,7 +205,7 @@ fn a_copy_that_fails_changes_nothing() {
         Err(ObjectError::Incomplete { missing: "CTA_TUPLE_REPLY" })
     );
     assert_eq!(Flow::try_from(&into).expect("a flow"), before);
-    // Parts that are not there are not copied.
+    // Missing parts are not copied.
     into.copy_parts(&Conntrack::new().expect("an object"), Parts::all()).expect("copied");
     assert_eq!(Flow::try_from(&into).expect("a flow"), before);
 }

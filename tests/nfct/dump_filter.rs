@@ -1,5 +1,5 @@
-//! The C library's dump filters, against the real kernel. What the library at hand lacks has to be
-//! refused; the rest is exact.
+//! The C library's dump filters, on the real kernel. Filters that the installed library lacks have to be
+//! refused; the others are exact.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -34,13 +34,13 @@ fn wanted(flows: &[Flow], matches: impl Fn(&Flow) -> bool) -> Ids {
     flows.iter().filter(|flow| matches(flow)).map(|flow| flow.id.expect("an id")).collect()
 }
 
-/// A table to filter: what is in it, and a session.
+/// Fills a table to filter; returns its flows, and a session.
 fn populated(handle: &mut Handle) -> (Vec<Flow>, Session) {
     populate(handle);
     (all(handle), Session::open().expect("a session"))
 }
 
-/// A filter by tuple, and by family; none where the addresses are of another one.
+/// Returns a filter by tuple and family, or `None` if the addresses belong to another family.
 fn by_tuple(family: Option<Family>, tuple: TupleFilter) -> Option<DumpFilter> {
     let asked = filter(|filter| {
         if let Some(family) = family {
@@ -54,7 +54,7 @@ fn by_tuple(family: Option<Family>, tuple: TupleFilter) -> Option<DumpFilter> {
     }
 }
 
-/// Whether the library at hand has what came with 1.1.0, whatever the headers had.
+/// Returns whether the installed library is 1.1.0 or newer, independent of the headers.
 fn has_1_1_0() -> bool {
     let needs = |result: Result<DumpFilter, Error>| match result {
         Ok(_) => true,
@@ -212,7 +212,7 @@ fn a_reset_touches_only_what_passes() {
     );
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     for port in [7, 9] {
-        // Nobody listens; the flow is made all the same.
+        // Nobody listens there; the flow is created nevertheless.
         let _ = sender.send_to(b"x", ("127.0.0.1", port));
     }
     let mut session = Session::open().expect("a session");
@@ -239,7 +239,7 @@ fn a_reset_touches_only_what_passes() {
     drop(handle.dump());
 }
 
-/// The library cannot take back a tuple, so the filter is made anew.
+/// The library cannot remove a tuple, so the filter is built again.
 #[test]
 fn a_tuple_replaces_the_one_before() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! Event filters, decided by the kernel on real events.
+//! Event filters, applied by the kernel to real events.
 
 use std::net::SocketAddr;
 
@@ -78,8 +78,8 @@ fn states() {
     assert_eq!(heard(&mut handle, &filter, &flows), [2, 3, 4, 5], "as before what was refused");
 }
 
-/// The family that a list has nothing of passes, but for IPv4 destinations, where the C library's
-/// program reads past the addresses of an IPv6 flow and takes what follows for its destination.
+/// Flows of a family without entries in a list pass. The exception are IPv4 destinations: the C library's
+/// program reads past the addresses of an IPv6 flow and takes the following bytes for its destination.
 #[test]
 fn prefixes_of_both_ends() {
     let mut handle = require_kernel!();
@@ -127,7 +127,7 @@ fn marks() {
     }
 }
 
-/// Lists of one filter all have to let an event pass.
+/// An event has to pass all lists of a filter.
 #[test]
 fn lists_add_up() {
     let mut handle = require_kernel!();
@@ -143,12 +143,12 @@ fn lists_add_up() {
     assert_eq!(heard(&mut handle, &filter, &flows), [0, 4]);
 }
 
-/// Zones need a library that has them; which one runs is what the library itself says.
+/// Zones need a library that supports them; the installed library itself reports whether it does.
 #[test]
 fn zones() {
     let mut handle = require_kernel!();
     let same = |zone: Zone| flow(udp("10.0.0.1:1", "10.0.0.2:2")).zone(zone);
-    // Its reply direction is in zone 0, where a reply tuple must be its own too.
+    // Its reply direction is in zone 0, where a reply tuple must be unique too.
     let one_way = flow(udp("10.0.0.1:3", "10.0.0.2:4")).zone(Zone::original_only(11));
     let flows = [same(Zone::DEFAULT), same(10.into()), same(u16::MAX.into()), one_way];
     let add: Add<u16> = EventFilter::zones;

@@ -1,4 +1,4 @@
-//! What event filters refuse, how far their lists go, and how they are attached.
+//! Inputs that event filters refuse, the limits of their lists, and the ways to attach them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +12,7 @@ use netfilter_conntrack::nfct::{EventFilter, Logic, ObjectError};
 use netfilter_conntrack::preflight::Feature;
 use netfilter_conntrack::{Error, Events, Namespace, TcpState, Tuple};
 
-/// Only what is queued after an attach is filtered, and a filter can be taken off.
+/// Only events queued after an attach are filtered, and a filter can be removed.
 #[test]
 fn a_filter_is_attached_replaced_and_taken_off() {
     let mut handle = require_kernel!();
@@ -52,8 +52,8 @@ fn a_filter_is_attached_replaced_and_taken_off() {
     );
 }
 
-/// Lists decide about updates and ends too. An update that a request caused says everything that a
-/// request can change, changed or not.
+/// Lists also apply to updates and ends. An update caused by a request contains every field that a request
+/// can change, even unchanged ones.
 #[test]
 fn updates_and_ends_are_decided_about() {
     let mut handle = require_kernel!();
@@ -80,7 +80,7 @@ fn updates_and_ends_are_decided_about() {
     assert_eq!(kinds(&mut by_mark), [New, Update, Update, Update, Destroy]);
 }
 
-/// A list at its limit decides rightly about its last value, alone and with all others full.
+/// A list at its limit applies its last value correctly, alone and with all other lists full.
 #[test]
 fn full_lists_decide_rightly_and_fuller_ones_are_refused() {
     let mut handle = require_kernel!();
@@ -101,7 +101,7 @@ fn full_lists_decide_rightly_and_fuller_ones_are_refused() {
     flows.extend([v6_flow(v6_limit, 500), v6_flow(500, v6_limit), v6_flow(v6_limit, v6_limit)]);
     let (src, dst): (Add<IpNet>, Add<IpNet>) = (EventFilter::sources, EventFilter::destinations);
     decides(&mut handle, &flows, src, both(v6_limit), &[0, 2, 3, 5, 7], &[1, 4, 6]);
-    // With IPv4 destinations IPv6 flows are decided about twice: see `prefixes_of_both_ends`.
+    // With IPv4 destinations, IPv6 flows are compared twice: see `prefixes_of_both_ends`.
     decides(&mut handle, &flows, dst, both(v6_limit), &[1, 2, 4], &[0, 3, 5]);
     let dst_v6 = (1..=v6_limit).map(v6).collect();
     decides(&mut handle, &flows, dst, dst_v6, &[0, 1, 2, 3, 4, 6, 7], &[0, 1, 2, 3, 4, 5]);
@@ -160,7 +160,7 @@ fn full_lists_decide_rightly_and_fuller_ones_are_refused() {
     }
 }
 
-/// The library counts what is added to a list of states in 16 bits.
+/// The library counts additions to a list of states in 16 bits.
 #[test]
 fn a_state_that_is_listed_already_does_not_count() {
     let mut handle = require_kernel!();
@@ -176,7 +176,7 @@ fn a_state_that_is_listed_already_does_not_count() {
     assert_eq!(heard(&mut handle, &filter, &flows), [0, 1]);
 }
 
-/// A refused call changes neither of the two lists that it is about.
+/// A refused call changes neither of the two lists involved.
 #[test]
 fn refused_prefixes_leave_both_families_alone() {
     let mut handle = require_kernel!();

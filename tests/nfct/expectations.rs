@@ -1,4 +1,4 @@
-//! Expectations through the C library, against the real kernel.
+//! Expectations through the C library, on the real kernel.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -26,7 +26,7 @@ fn control() -> Tuple {
     of(Family::Ipv4)
 }
 
-/// A connection to this port, from a port yet to be known.
+/// A connection to this port, from a port that is not known yet.
 fn data(family: Family, port: u16) -> Tuple {
     match family {
         Family::Ipv4 => tcp("10.0.0.1:0", &format!("10.0.0.2:{port}")),
@@ -34,7 +34,7 @@ fn data(family: Family, port: u16) -> Tuple {
     }
 }
 
-/// Puts connections that can be masters into the table: a chat's helper allows eight expectations.
+/// Creates connections that can be masters: a chat's helper allows eight expectations.
 fn masters(handle: &mut Handle) {
     for family in [Family::Ipv4, Family::Ipv6] {
         for zone in [0, 7] {
@@ -50,14 +50,14 @@ fn object(tuple: Tuple) -> Conntrack {
     Conntrack::try_from(&Flow::new(tuple)).expect("an object")
 }
 
-/// With the expected tuple alone, as a lookup needs.
+/// Returns an object with the expected tuple alone, as a lookup needs.
 fn named(family: Family, port: u16) -> Expect {
     let mut expect = Expect::new().expect("an object");
     expect.set_tuple(expect_attr::EXPECTED, &object(data(family, port))).expect("set");
     expect
 }
 
-/// With all three, from any port.
+/// Returns an object with all three tuples, from any port.
 fn complete(family: Family, port: u16) -> Expect {
     let mask = match family {
         Family::Ipv4 => tcp("255.255.255.255:0", "255.255.255.255:65535"),
@@ -168,7 +168,7 @@ fn each_refusal_has_its_error_and_leaves_the_session_in_step() {
     assert_eq!(connections, 5, "answers are not taken for each other's");
 }
 
-/// Of an object without an expected tuple C makes "delete all of this helper", or "delete everything".
+/// From an object without an expected tuple C makes "delete all of this helper", or "delete everything".
 #[test]
 fn a_delete_without_a_whole_tuple_is_not_sent() {
     let mut handle = require_kernel!();
@@ -204,7 +204,7 @@ fn a_delete_without_a_whole_tuple_is_not_sent() {
     assert_eq!(listed(&mut session, None), wanted);
 }
 
-/// What the library leaves out of a request would be missing of the expectation.
+/// Parts that the library leaves out of a request would be missing in the expectation.
 #[test]
 fn an_expectation_is_not_created_without_its_parts() {
     let mut handle = require_kernel!();

@@ -46,13 +46,13 @@ fn labels_are_set_added_and_removed_by_name() {
     // One less.
     change(&mut handle, &flow, none, by_name(&["last"]));
     assert_eq!(labels(&mut handle, &flow), by_name(&["web", "customer a"]));
-    // One for another at once.
+    // One replaced by another at once.
     change(&mut handle, &flow, by_name(&["bulk"]), by_name(&["web", "bulk"]));
     assert_eq!(labels(&mut handle, &flow), by_name(&["bulk", "customer a"]));
     // All of them.
     handle.update(&flow.identity().labels(by_name(&["web"]))).expect("updated");
     assert_eq!(labels(&mut handle, &flow), by_name(&["web"]));
-    // Not in the mask: the kernel would clear the one that is set, and set the other.
+    // Outside of the mask: the kernel would clear the label that is set, and set the other.
     for outside in ["web", "bulk"] {
         let both = by_name(&[outside, "last"]);
         let error = handle.update(&flow.identity().labels_masked(both, by_name(&["last"])));
@@ -60,7 +60,7 @@ fn labels_are_set_added_and_removed_by_name() {
         assert_eq!(error, Err(InputError::LabelOutsideMask(label).into()));
         assert_eq!(labels(&mut handle, &flow), by_name(&["web"]));
     }
-    // None: what the kernel then reports is nothing.
+    // With no label set, the kernel reports no labels.
     handle.update(&flow.identity().labels(none)).expect("updated");
     assert_eq!(handle.get(&flow).expect("the flow").labels, None);
 }
@@ -88,7 +88,7 @@ fn a_dump_shows_the_names_as_the_c_library_prints_them() {
     assert_eq!(shown, ["", "bulk,last", "web"]);
 }
 
-/// A rule that only matches a label makes room since Linux 6.18; some earlier kernels may have that too.
+/// A rule that only matches a label makes room since Linux 6.18; some earlier kernels may do so too.
 #[test]
 fn a_rule_that_only_matches_makes_room_on_newer_kernels() {
     let mut handle = require_kernel!("nft");
@@ -101,8 +101,8 @@ fn a_rule_that_only_matches_makes_room_on_newer_kernels() {
     }
 }
 
-/// Without a rule that uses labels the kernel has no room for them: a new flow silently gets
-/// none, an update is refused.
+/// Without a rule that uses labels the kernel has no room for them: a new flow silently gets none, an update
+/// is refused.
 #[test]
 fn where_labels_are_off_an_update_says_so() {
     let mut handle = require_kernel!("nft");
@@ -118,7 +118,7 @@ fn where_labels_are_off_an_update_says_so() {
         "cannot update tcp 10.0.0.1:1 -> 10.0.0.2:2 (No space left on device, os error 28): \
          the labels: the entry has no room for labels (it began without a rule with `ct label set`)"
     );
-    // Room is made in flows after the rule, not in those before it.
+    // A rule makes room in later flows, not in earlier ones.
     use_labels();
     assert!(matches!(handle.update(&flow.identity().labels(labels)), Err(Error::LabelsOff(_))));
     let later = common::flow(tcp("10.0.0.1:2", "10.0.0.2:2")).labels(labels);

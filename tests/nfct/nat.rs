@@ -1,4 +1,4 @@
-//! Setting up one direction from the other, and telling and undoing NAT.
+//! Setting up one direction from the other, and detecting and undoing NAT.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -72,7 +72,7 @@ fn flow_object_and_c_library_agree_on_nat_of_real_entries() {
     }
 }
 
-/// The id of a ping is where the source port of others is, its type where the destination port is.
+/// A ping's id is in the place of the source port, its type in that of the destination port.
 #[test]
 fn the_c_library_takes_every_translated_ping_for_port_nat() {
     let mut handle = require_kernel!();
@@ -113,7 +113,7 @@ fn v4_tcp() -> Conntrack {
 }
 
 fn marks(ct: &Conntrack) -> Vec<u32> {
-    // SAFETY: the object is alive; any number may be asked for.
+    // SAFETY: the object is alive; the call accepts any number.
     (0..19).filter(|&id| unsafe { sys::nfct_attr_is_set(ct.as_ptr(), id) == 1 }).collect()
 }
 
@@ -137,7 +137,7 @@ fn a_reply_set_up_has_what_the_connection_has_and_no_more() {
 
 #[test]
 fn every_tuple_is_set_up_in_both_directions() {
-    // As kernels report them that have no tracker of the protocol.
+    // As kernels without a tracker of the protocol report them.
     let without = [Protocol::UDPLITE, Protocol::SCTP, Protocol::DCCP, Protocol::GRE].map(|protocol| {
         Tuple::new(ip("10.0.0.1"), ip("10.0.0.2"), Layer4::Other(protocol)).expect("a tuple")
     });
@@ -178,7 +178,7 @@ fn what_is_missing_cannot_be_set_up_from() {
     assert_eq!(marks(&ct), [0, 1, 9, 15, 17], "nothing changed");
 }
 
-/// Undone, an entry asks for the NAT that it had, so it can be made again elsewhere.
+/// After undoing, the object requests the NAT that the entry had, so that it can be created again elsewhere.
 #[test]
 fn nat_that_is_undone_can_be_asked_for_again() {
     let mut handle = require_kernel!("nft");
@@ -211,7 +211,8 @@ fn nat_that_is_undone_can_be_asked_for_again() {
     }
 }
 
-/// The library sends such a port or id only of TCP and UDP; what this crate sends has it of the others too.
+/// The library sends such a port or id only for TCP and UDP; requests of this crate have it for the others
+/// too.
 #[test]
 fn a_port_that_the_library_leaves_out_is_added() {
     let mut handle = require_kernel!();
@@ -250,7 +251,7 @@ fn a_port_that_the_library_leaves_out_is_added() {
             let own = Raw::open(0);
             own.send(request.as_bytes());
             own.receive();
-            // It is looked up and deleted whatever it asks for.
+            // A lookup and a delete ignore the requested NAT.
             assert!(session.get(&object).is_ok());
             session.destroy(&object).expect("deleted");
         }

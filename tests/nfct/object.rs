@@ -72,7 +72,7 @@ fn reads_bare_attributes() -> Result<(), ObjectError> {
     assert_eq!(ct.get(attr::ORIG_PORT_SRC), Some(40_000));
     let ct = Conntrack::parse_payload(&[], V4)?;
     assert_eq!(ct.get(attr::ORIG_L3PROTO), None);
-    // The family is the caller's word: addresses of the other one are not taken for its own.
+    // The caller gives the family: addresses of the other one are not taken for its own.
     let ct = Conntrack::parse_payload(&entry(), V6)?;
     assert_eq!(ct.get(attr::ORIG_IPV6_SRC), None);
     assert_eq!(ct.get(attr::ORIG_IPV4_SRC), None);

@@ -1,4 +1,4 @@
-//! Our own decoder against the C library's parser and getters, on entries of the kernel.
+//! Our own decoder compared with the C library's parser and getters, on entries of the kernel.
 
 use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::model::{Icmp, Layer4};
@@ -8,12 +8,12 @@ use netfilter_conntrack::{Flow, Status, Tuple};
 use crate::common::own_socket::Raw;
 use crate::common::{self, flow, ip, numbered, table};
 
-/// The flow by both ways, which must agree.
+/// Decodes the flow in both ways, which must agree.
 fn by_both(message: &[u8]) -> Flow {
     let ours = Flow::from_message(message).expect("our decoder");
     let object = Conntrack::parse(message).expect("the C parser");
     let mut theirs = Flow::try_from(&object).expect("the C getters");
-    // A C library before 1.1.1 has no place for it.
+    // A C library before 1.1.1 does not have this field.
     if !object.supports(attr::TIMESTAMP_EVENT) {
         theirs.timestamps.event = ours.timestamps.event;
     }
@@ -30,7 +30,7 @@ fn every_kind_of_entry_is_read_alike() {
     let dump = Raw::open(0).dump();
     let read: Vec<Flow> = dump.iter().map(|message| by_both(message)).collect();
     assert_eq!(read.len(), flows.len());
-    // The test is worth something only if each part was there.
+    // The test is meaningful only if each part occurred.
     let seen = |part: &dyn Fn(&Flow) -> bool| assert!(read.iter().any(part));
     seen(&|flow| flow.counters.original.is_some() && flow.counters.reply.is_some());
     seen(&|flow| flow.timestamps.start.is_some());
@@ -83,8 +83,8 @@ fn events_are_read_alike_and_say_what_they_are() {
     assert_eq!(reported, [EventKind::New, EventKind::Update, EventKind::Destroy]);
 }
 
-/// The C library has no attribute for the id of an ICMP reply, which NAT may change. The
-/// conversion finds it where the library writes it into messages.
+/// The C library has no attribute for the id of an ICMP reply, which NAT may change. The conversion finds it
+/// in the place from which the library writes it into messages.
 #[test]
 fn the_icmp_id_of_a_reply_is_found_although_no_getter_tells_it() {
     let mut handle = require_kernel!("nft");
@@ -102,7 +102,7 @@ fn the_icmp_id_of_a_reply_is_found_although_no_getter_tells_it() {
     assert_eq!(object.get(attr::REPL_PORT_SRC), None);
 }
 
-/// Flow to object and back: nothing is lost.
+/// From flow to object and back, nothing is lost.
 #[test]
 fn objects_made_of_flows_are_those_of_the_parser() {
     let mut handle = require_kernel!("nft");
@@ -113,7 +113,7 @@ fn objects_made_of_flows_are_those_of_the_parser() {
         let object = Conntrack::try_from(&flow).expect("an object");
         assert_eq!(Flow::try_from(&object).expect("a flow"), flow);
     }
-    // And what only requests have.
+    // The same for parts that only requests have.
     for flow in table::with_nat() {
         let object = Conntrack::try_from(&flow).expect("an object");
         assert_eq!(Flow::try_from(&object).expect("a flow"), flow);

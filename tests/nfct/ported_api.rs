@@ -1,6 +1,6 @@
 //! Every attribute of the C library's connection object: set, read, unset, compared, copied.
 //!
-//! What the C library's own test of its interface does, for one attribute after the other.
+//! The checks of the C library's own test of its interface, for one attribute after the other.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,7 @@ struct Case {
     without: Conntrack,
     one: Conntrack,
     two: Conntrack,
-    /// What an object has of it.
+    /// The attribute's value in an object.
     value: fn(&Conntrack) -> String,
 }
 
@@ -41,7 +41,7 @@ fn empty() -> Conntrack {
     Conntrack::new().unwrap()
 }
 
-/// With a master that attributes of it can be added to.
+/// An object with a master, to which attributes of the master can be added.
 fn master(base: fn() -> Conntrack, family: u8) -> Conntrack {
     let mut ct = base();
     ct.set(attr::MASTER_L3PROTO, family).unwrap();
@@ -136,7 +136,7 @@ fn settable() -> Vec<Case> {
     }
 }
 
-/// Cases of attributes that cannot be set, from flows that have what the kernel would say.
+/// Cases of attributes that cannot be set, from flows with the values that the kernel would report.
 macro_rules! read_cases {
     ($($name:ident $compared:literal $change:expr;)*) => {
         vec![$({
@@ -189,11 +189,11 @@ fn there_is_a_case_for_every_attribute() {
     let mut names: Vec<_> = cases().iter().map(|case| case.name).collect();
     names.sort_unstable();
     names.dedup();
-    // 0 to 75, without ATTR_HELPER_INFO and the time of an event, which not every release has.
+    // 0 to 75, without ATTR_HELPER_INFO and the time of an event, which some releases lack.
     assert_eq!(names.len(), 74);
 }
 
-/// Which attributes each comparison looks at.
+/// The attributes that each comparison looks at.
 #[test]
 fn every_attribute_is_compared_as_each_comparison_says() {
     let choices = [
@@ -227,7 +227,7 @@ fn every_attribute_is_compared_as_each_comparison_says() {
 fn every_attribute_is_copied_with_its_part_and_not_without() {
     for case in cases() {
         let Case { name, part, one, two, value, .. } = &case;
-        // A tuple of a family alone is incomplete.
+        // A tuple with a family alone is incomplete.
         if ["ORIG_L3PROTO", "REPL_L3PROTO"].contains(name) {
             let error = empty().copy_parts(one, *part).expect_err("incomplete");
             assert!(matches!(error, ObjectError::Incomplete { .. }), "{name}: {error:?}");
@@ -246,7 +246,7 @@ fn every_attribute_is_copied_with_its_part_and_not_without() {
             let mut copy = case.without.clone();
             copy.copy_parts(one, part).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(value(&copy), value(one), "{name} where there was none");
-            // The tuple of a master goes as a whole.
+            // The tuple of a master is copied as a whole.
             if name.starts_with("MASTER") {
                 continue;
             }

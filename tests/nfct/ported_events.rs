@@ -12,7 +12,7 @@ use netfilter_conntrack::{Events, Flow, Handle, Status, TcpState};
 use crate::common;
 use crate::common::listen::next_flow;
 
-/// Loopback with tracking; what has said FIN is marked with 3.
+/// Loopback with tracking; a flow with a FIN is marked with 3.
 fn prepare() {
     common::run("ip", &["link", "set", "lo", "up"]);
     common::nft(
@@ -25,7 +25,7 @@ fn events() -> Events {
     Events::builder().open().expect("events")
 }
 
-/// The next event, of this protocol.
+/// Returns the next event, which must be of this protocol.
 #[track_caller]
 fn next(events: &mut Events, protocol: Protocol) -> (EventKind, Flow) {
     let change = next_flow(events);
@@ -40,13 +40,13 @@ fn state(flow: &Flow) -> Option<TcpState> {
     }
 }
 
-/// A connection that is made, used and ended; returns what was heard of it, state after state.
+/// Opens, uses and ends a connection; returns the sequence of its event kinds and states.
 fn tcp_echo(events: &mut Events) -> Vec<(EventKind, TcpState)> {
     let mut heard: Vec<(EventKind, TcpState)> = Vec::new();
     let mut until = |events: &mut Events, last| {
         while heard.last().is_none_or(|(_, state)| *state != last) {
             let (kind, flow) = next(events, Protocol::TCP);
-            // That the flow is assured now is an event of its own, without a new state.
+            // The flow becoming assured is an event of its own, without a new state.
             let state = state(&flow).expect("a state");
             if heard.last() != Some(&(kind, state)) {
                 heard.push((kind, state));
@@ -61,7 +61,7 @@ fn tcp_echo(events: &mut Events) -> Vec<(EventKind, TcpState)> {
     server.write_all(&word).and_then(|()| client.read_exact(&mut word)).expect("and back");
     until(events, TcpState::Established);
     client.shutdown(std::net::Shutdown::Write).expect("one end");
-    // The acknowledgement may take a while.
+    // The ACK may take a while.
     until(events, TcpState::CloseWait);
     drop(server);
     until(events, TcpState::TimeWait);
@@ -136,7 +136,7 @@ fn ping() -> io::Result<()> {
     // Type 8, code 0, checksum, id 7, sequence number 1.
     let request: [u8; 8] = [8, 0, 0xf7, 0xf7, 0, 7, 0, 1];
     let len = size_of_val(&address) as u32;
-    // SAFETY: bytes and address are alive and as long as said.
+    // SAFETY: bytes and address are alive and have the given lengths.
     let sent = unsafe {
         let address = (&raw const address).cast();
         libc::sendto(socket.as_raw_fd(), request.as_ptr().cast(), request.len(), 0, address, len)
@@ -144,7 +144,7 @@ fn ping() -> io::Result<()> {
     if sent == request.len() as isize { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Of one connection, whose mark is 0 up to the first FIN and 3 from then on.
+/// Events of one connection, whose mark is 0 up to the first FIN and 3 from then on.
 #[test]
 fn marks_that_change_on_the_way() {
     let _handle = require_kernel!("nft", "ip");

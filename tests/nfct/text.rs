@@ -10,7 +10,7 @@ use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::nfct::{Conntrack, LabelMap, ObjectError, TextFormat, attr};
 use netfilter_conntrack::{Error, Flow, Labels, Tuple};
 
-/// A label map of these names, by a file that is gone again.
+/// Returns a label map with these names, from a file that is removed again.
 fn names(lines: impl Iterator<Item = (u16, String)>) -> LabelMap {
     let path: PathBuf = std::env::temp_dir().join(format!(
         "nfct-text-{}-{:?}",
@@ -68,14 +68,14 @@ fn labels_are_printed_by_name() {
     let (plain, xml) = flow(&[1, 5, 127]);
     assert!(plain.ends_with(" labels=one,the last"), "{plain}");
     assert!(xml.contains("<labels><label>one</label><label>the last</label></labels>"), "{xml}");
-    // Without a name for any of them only the word is left, and half of it at that.
+    // Without a name for any label, only the word is left, without the equals sign.
     let (plain, xml) = flow(&[5]);
     assert!(plain.ends_with(" labels"), "{plain}");
     assert!(xml.contains("<labels></labels>"), "{xml}");
 }
 
-/// Long parts, so that the text is about as long as the first buffer, at every offset: the C
-/// library reports a text whose labels it cut as complete.
+/// Long parts, so that the length of the text is close to that of the first buffer, at every offset: the C
+/// library reports a text with truncated labels as complete.
 #[test]
 fn text_is_complete_at_any_length() {
     let map = names((0..128).map(|bit| (bit, format!("label-{bit}-{}", "x".repeat(20)))));

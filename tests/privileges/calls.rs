@@ -9,7 +9,7 @@ use crate::common::{self, create, numbered};
 use crate::sandbox::{Rule, can_filter, deny, enter_users};
 use netfilter_conntrack::{Error, Events, Handle, Namespace};
 
-/// Runs `work` in a child where these calls fail with this errno; `None` where that cannot be.
+/// Runs `work` in a child where these calls fail with this errno; `None` where calls cannot be filtered.
 fn without(rules: &[Rule], errno: i32, work: impl FnOnce() -> Vec<String>) -> Option<Vec<String>> {
     if !can_filter() {
         common::lacks("system calls cannot be filtered in an emulator");
@@ -64,7 +64,7 @@ fn a_socket_option_is_named() {
     }
 }
 
-/// Whatever errno a sandbox chooses, it is the same cause.
+/// For every errno that a sandbox uses, the cause is the same.
 #[test]
 fn every_errno_of_a_sandbox_is_the_same_kind() {
     let _handle = require_kernel!();
@@ -82,11 +82,11 @@ fn every_errno_of_a_sandbox_is_the_same_kind() {
     }
 }
 
-/// Sending with the address of a netlink socket: a report goes through another.
+/// Sends with the address of a netlink socket; a report uses another call.
 const TO_KERNEL: Rule =
     Rule { call: libc::SYS_sendto, arguments: &[(5, size_of::<libc::sockaddr_nl>() as i32)] };
 
-/// Of an open handle and an open session: the kernel's refusal has the same errno.
+/// For an open handle and an open session: the kernel's refusal has the same errno.
 #[test]
 fn a_request_that_cannot_be_sent_is_not_one_that_the_kernel_refused() {
     let mut handle = require_kernel!();
@@ -160,7 +160,7 @@ fn a_filter_that_cannot_be_attached_is_named() {
     assert_eq!(events.try_next(), None);
 }
 
-/// The errno is the same where the capability is missing, and then the text names that.
+/// The errno is the same where the capability is missing, and then the text names the capability.
 #[test]
 fn the_text_of_a_handle_from_better_times_names_the_capability() {
     let mut handle = require_kernel!();
@@ -173,7 +173,7 @@ fn the_text_of_a_handle_from_better_times_names_the_capability() {
     assert_eq!(denied, "`CAP_NET_ADMIN`");
 }
 
-/// Of what is open already: the library's errno for this is that of a refusal.
+/// For objects that are already open: the library's errno for this is also that of a refusal.
 #[cfg(feature = "nfct")]
 #[test]
 fn an_answer_that_cannot_be_received_is_not_a_refusal() {

@@ -1,4 +1,4 @@
-//! The columns of the table: one thing to do each, and what became of it.
+//! The columns of the table: one use each, and its result.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -9,7 +9,7 @@ use crate::common::{all, listen, numbered};
 use netfilter_conntrack::preflight::{Feature, Preflight, State};
 use netfilter_conntrack::{ErrorKind, Events, Handle, Mirror, Namespace, Result, Selector};
 
-/// The flow that is in the table, and the one in the other namespace.
+/// The flow in the table, and the one in the other namespace.
 pub(crate) const HERE: u32 = 1;
 pub(crate) const THERE: u32 = 2;
 
@@ -26,7 +26,7 @@ pub(crate) const COLUMNS: [&str; 9] = [
     "`nfct::Subscription`",
 ];
 
-/// All columns, of this process as it is now; `other` is another network namespace.
+/// Returns all columns for this process in its current state; `other` is another network namespace.
 pub(crate) fn observe(other: OwnedFd) -> Vec<String> {
     let cells = vec![
         cell(list()),
@@ -42,7 +42,7 @@ pub(crate) fn observe(other: OwnedFd) -> Vec<String> {
     cells
 }
 
-/// `works`, or else the kind of the error and what its text names.
+/// Returns `works`, or the kind of the error and the right or call in its text.
 pub(crate) fn cell(result: Result<()>) -> String {
     match result {
         Ok(()) => "works".to_owned(),
@@ -57,7 +57,7 @@ pub(crate) fn cell(result: Result<()>) -> String {
     }
 }
 
-/// The right or the call that a text names. It must be no right that this process has.
+/// Returns the right or the call that a text names. It must be one that this process does not have.
 pub(crate) fn named(text: &str) -> String {
     if let Some((_, call)) = text.split_once(" forbids ") {
         return format!("`{call}`");
@@ -93,7 +93,7 @@ fn create_and_delete() -> Result<()> {
     Ok(())
 }
 
-/// With selectors, for which the kernel gets a program, and a large buffer, for which there is a privilege.
+/// With selectors, for which the kernel gets a program, and a large buffer, which needs a privilege.
 fn events() -> Result<()> {
     let udp = Selector::any_zone().udp();
     let mut events = Events::builder().matching(udp).receive_buffer(8 << 20).open()?;
@@ -128,7 +128,7 @@ fn enter(other: OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// Preflight never fails. What it could not find out has the same reason as elsewhere.
+/// Preflight never fails. A missing answer has the same reason as in the other columns.
 fn preflight() -> String {
     let preflight = Preflight::read();
     let because = |feature| preflight.capability(feature).decided_by.to_string();

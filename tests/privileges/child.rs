@@ -12,8 +12,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 pub(crate) fn in_child(work: impl FnOnce() -> String) -> String {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut mine, mut theirs) = UnixStream::pair().expect("a pair of sockets");
-    // SAFETY: takes nothing. The child allocates, which the C library allows it to, and ends without anything
-    // of the test harness.
+    // SAFETY: takes nothing. The child allocates, which the C library allows, and ends without running any
+    // code of the test harness.
     let child = unsafe { libc::fork() };
     assert_ne!(child, -1, "{}", std::io::Error::last_os_error());
     if child == 0 {

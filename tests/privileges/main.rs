@@ -1,7 +1,7 @@
 //! Privileges and sandboxes: each row of `docs/privileges.md`, on the real kernel.
 //!
-//! Each test gives up rights in a child process, since a user namespace takes a process with one thread, and asks
-//! there for everything.
+//! Each test drops rights in a child process, because only a process with one thread can enter a user
+//! namespace, and tries everything there.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

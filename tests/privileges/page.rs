@@ -1,10 +1,10 @@
-//! The table of the page, which the tests of the rows compare with.
+//! The table of the page, with which the tests of the rows are compared.
 
 use crate::cells::COLUMNS;
 
 const PAGE: &str = include_str!("../../docs/privileges.md");
 
-/// The cells behind the name of each row.
+/// The cells after the name of each row.
 fn rows() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     let (_, table) = PAGE.split_once("\n| with |").expect("the table");
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -15,7 +15,7 @@ fn rows() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     })
 }
 
-/// The expected cells of a row; none, where the page does not have it.
+/// Returns the expected cells of a row, or none if the page does not have it.
 pub(crate) fn row(name: &str) -> Vec<&'static str> {
     rows().find(|(row, _)| *row == name).map(|(_, cells)| cells).unwrap_or_default()
 }

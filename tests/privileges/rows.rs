@@ -15,7 +15,7 @@ use crate::page;
 use crate::sandbox::{Rule, bound, can_filter, deny, enter_users, hide, map_root, own_mounts, protect};
 use netfilter_conntrack::Handle;
 
-/// Declares the rows: a test each, which goes without the rights as its block does. The page has the names.
+/// Declares the rows: a test each, whose block drops rights. The page has the names.
 macro_rules! rows {
     ($( $test:ident $name:literal needs $need:ident $block:block )*) => {
         $(
@@ -134,7 +134,7 @@ const OUTSIDE_SYSTEM_SERVICE: [libc::c_long; 28] = [
     libc::SYS_vhangup,
 ];
 
-/// The requirement of a way to have fewer rights.
+/// The requirement of a way to drop rights.
 enum Need {
     Nothing,
     /// User namespaces.
@@ -158,13 +158,13 @@ fn lacks(what: &str) -> bool {
     false
 }
 
-/// Whether the root folder of this process is another than that of the first process.
+/// Returns whether the root folder of this process differs from that of the first process.
 fn is_chroot() -> bool {
     let of = |path| std::fs::metadata(path).map(|folder| (folder.dev(), folder.ino())).ok();
     of("/proc/1/root/").is_some_and(|root| Some(root) != of("/"))
 }
 
-/// Another network namespace, with one entry in it.
+/// Creates another network namespace, with one entry in it.
 fn another() -> OwnedFd {
     let make = || {
         assert!(own_namespace(), "no second namespace");
@@ -174,7 +174,7 @@ fn another() -> OwnedFd {
     thread::scope(|scope| scope.spawn(make).join().expect("a namespace"))
 }
 
-/// Goes without the rights, does everything, and compares with the row of the page.
+/// Drops rights, tries everything, and compares the results with the row of the page.
 fn check(name: &str, need: Need, give_up: impl FnOnce()) {
     let mut handle = require_kernel!();
     if !need.is_met() {
@@ -194,7 +194,7 @@ fn check(name: &str, need: Need, give_up: impl FnOnce()) {
     one_cause(name, &cells);
 }
 
-/// One cause has one kind and one name, however it is met: in everything but another namespace and preflight.
+/// One cause has the same kind and name in every use, except for another namespace and preflight.
 fn one_cause(name: &str, cells: &[String]) {
     let through = [0, 1, 2, 3, 4, 7, 8].into_iter().filter_map(|column| cells.get(column));
     let mut errors: Vec<_> = through.filter(|cell| *cell != "works").collect();

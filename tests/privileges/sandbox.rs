@@ -1,12 +1,12 @@
-//! The ways in which rights are taken away: capabilities, namespaces, mounts, and filters of system calls. They
-//! hold for the calling process, which has one thread.
+//! The ways to remove rights: capabilities, namespaces, mounts, and filters of system calls. They apply to
+//! the calling process, which has one thread.
 
 use std::ffi::CStr;
 use std::{fs, io, ptr};
 
 use libc::{c_int, c_long, c_ulong};
 
-/// A system call to deny: where all of these arguments, by position, have these values.
+/// A system call to deny, if all of these arguments, by position, have these values.
 pub(crate) struct Rule {
     pub(crate) call: c_long,
     pub(crate) arguments: &'static [(u32, c_int)],
@@ -22,7 +22,7 @@ fn done(result: c_int) {
     assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
 
-/// Has these system calls fail with this errno, as a program of seccomp(2).
+/// Makes these system calls fail with this errno, with a program for seccomp(2).
 pub(crate) fn deny(rules: &[Rule], errno: c_int) {
     let step = |code: u32, no: usize, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: no as u8, k };
     let load = |offset| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, offset);
@@ -32,7 +32,7 @@ pub(crate) fn deny(rules: &[Rule], errno: c_int) {
     let low_word = if cfg!(target_endian = "little") { 0 } else { 4 };
     let mut steps = Vec::new();
     for rule in rules {
-        // Two steps for each argument, and the answer.
+        // Two instructions for each argument, and the answer.
         let rest = 2 * rule.arguments.len() + 1;
         steps.extend([load(0), is(rule.call as u32, rest)]);
         for (passed, (position, value)) in rule.arguments.iter().enumerate() {
@@ -44,11 +44,11 @@ pub(crate) fn deny(rules: &[Rule], errno: c_int) {
     let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     // SAFETY: no pointers are passed.
     done(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) });
-    // SAFETY: the program and its steps are live; the kernel copies them.
+    // SAFETY: the program and its instructions are live; the kernel copies them.
     done(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) });
 }
 
-/// Whether system calls can be filtered; qemu-user, which emulates a program alone, refuses it.
+/// Returns whether system calls can be filtered; qemu-user, which emulates a single program, refuses it.
 pub(crate) fn can_filter() -> bool {
     let nothing = ptr::null::<libc::sock_fprog>();
     // SAFETY: the kernel only reads the program: at a null pointer it finds none and fails.
@@ -57,16 +57,16 @@ pub(crate) fn can_filter() -> bool {
     io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
 
-/// Gives up every capability but these, for good: they cannot come back through a program that is started.
+/// Drops every capability but these, permanently: they cannot come back through a program that is started.
 pub(crate) fn bound(kept: u64) {
     for capability in (0..64).filter(|bit| kept & (1 << bit) == 0) {
-        // SAFETY: no pointers are passed. Past the last capability of the kernel it fails.
+        // SAFETY: no pointers are passed. After the last capability of the kernel it fails.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as c_ulong, 0, 0, 0) };
     }
     crate::common::rights::keep_capabilities(kept);
 }
 
-/// Moves to a new user namespace, and to others with it.
+/// Moves to a new user namespace, and to other new namespaces with it.
 pub(crate) fn enter_users(others: c_int) -> io::Result<()> {
     // SAFETY: takes no pointers.
     match unsafe { libc::unshare(libc::CLONE_NEWUSER | others) } {
@@ -75,7 +75,7 @@ pub(crate) fn enter_users(others: c_int) -> io::Result<()> {
     }
 }
 
-/// Makes user and group 0 known in a new user namespace, as the ones from before.
+/// Maps user and group 0 of a new user namespace to the ones from before.
 pub(crate) fn map_root(user: u32, group: u32) {
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
@@ -93,15 +93,15 @@ pub(crate) fn own_mounts() {
     mount(c"none", c"/", None, libc::MS_REC | libc::MS_PRIVATE);
 }
 
-/// Hides all below a folder, with an empty file system on top.
+/// Hides everything below a folder, with an empty file system on top.
 pub(crate) fn hide(folder: &CStr) {
     mount(c"none", folder, Some(c"tmpfs"), 0);
 }
 
-/// Makes all below a folder read-only.
+/// Makes everything below a folder read-only.
 pub(crate) fn protect(folder: &CStr) {
     mount(folder, folder, None, libc::MS_BIND | libc::MS_REC);
-    // What the mount had stays: a user namespace may not take it away.
+    // The mount keeps its flags: a user namespace may not remove them.
     let kept = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RELATIME;
     mount(folder, folder, None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | kept);
 }

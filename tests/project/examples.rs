@@ -9,7 +9,7 @@ use crate::common;
 
 const LIST: &str = include_str!("../../docs/programs.md");
 
-/// The names of all examples, and their sources. Those in `nfct` carry that in front of their name.
+/// The names of all examples, and their sources. Names of those in `nfct` begin with that word.
 fn examples() -> BTreeMap<String, PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut examples = BTreeMap::new();
@@ -56,7 +56,7 @@ fn every_example_is_listed_and_no_other() {
     assert_eq!(listed, examples().into_keys().collect());
 }
 
-/// A counterpart names its original, and calls the C library and nothing beside it.
+/// A counterpart names its original, and calls nothing but the C library.
 #[test]
 fn a_counterpart_is_written_with_nfct_alone() {
     let programs = programs();
@@ -97,26 +97,26 @@ fn every_example_works_in_a_namespace_of_its_own() {
     }
 }
 
-/// Examples that are built with a feature only, and whether it is there.
+/// Examples that are built only with a feature, and whether it is enabled.
 const OF_FEATURES: [(&str, bool); 3] = [
     ("events_tokio", cfg!(feature = "tokio")),
     ("ndjson", cfg!(feature = "save")),
     ("save_restore", cfg!(feature = "save")),
 ];
 
-/// Whether an example is built: those that take the C library say so in their sources.
+/// Returns whether an example is built: those that use the C library show it in their sources.
 fn is_built(name: &str, path: &Path) -> bool {
     let uses_nfct = source(path).contains("nfct::") || source(path).contains("mod labels;");
     OF_FEATURES.iter().all(|(other, there)| *other != name || *there)
         && (cfg!(feature = "nfct") || !uses_nfct || name == "zones")
 }
 
-/// Whether the programs that an example runs are here.
+/// Returns whether the programs that an example runs are installed.
 fn has_programs_of(path: &Path) -> bool {
     !source(path).contains("use_labels()") || common::program::has(&["nft"])
 }
 
-/// Each checks what it shows. Cargo builds them beside the tests.
+/// Each example checks itself. Cargo builds them with the tests.
 #[test]
 fn every_example_runs() {
     if !common::own_namespace() || !common::program::has(&["unshare"]) {

@@ -1,4 +1,4 @@
-//! A build that misses something of the C library says what, and how to get it.
+//! A build without some part of the C library names that part, and how to get it.
 
 use std::env;
 use std::io;
@@ -10,13 +10,13 @@ use crate::common;
 
 /// Checks a package of this workspace with these environment variables, in a target directory of its own.
 ///
-/// Nothing is downloaded: what is needed was there to build this test.
+/// Nothing is downloaded: everything needed was there to build this test.
 fn check(root: &Path, package: &str, variables: &[(&str, &str)]) -> Option<Output> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let mut command = Command::new(cargo);
     command.args(["check", "--offline", "--color=never", "--package", package]).current_dir(root);
     command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-library"));
-    // In a cross build, settings with the target's name count for more than those made here.
+    // In a cross build, settings with the target's name take precedence over those made here.
     let target = env::var("CARGO_BUILD_TARGET").map(|target| target.replace('-', "_"));
     for (name, _) in
         env::vars().filter(|(name, _)| target.as_ref().is_ok_and(|target| name.ends_with(target)))
@@ -35,11 +35,11 @@ fn check(root: &Path, package: &str, variables: &[(&str, &str)]) -> Option<Outpu
 
 const NO_LIBRARY: (&str, &str) = ("PKG_CONFIG_LIBDIR", "/nonexistent");
 
-/// What is missing, as an environment variable pretends it, and the words of the error.
+/// A missing part, simulated by an environment variable, and the text of the error.
 const MISSING: [((&str, &str), &str); 6] = [
     (("PKG_CONFIG", "/nonexistent"), "pkg-config was not found or cannot run"),
     (("LIBNETFILTER_CONNTRACK_NO_PKG_CONFIG", "1"), "is found with pkg-config only"),
-    // Nobody has this folder, so neither an archive. Linked statically, see below.
+    // This folder does not exist, so it has no archive either. Linked statically, see below.
     (
         ("PKG_CONFIG_SYSROOT_DIR", "/nonexistent"),
         "LIBNETFILTER_CONNTRACK_STATIC is set, but this is missing in",
@@ -49,7 +49,8 @@ const MISSING: [((&str, &str), &str); 6] = [
     (("BINDGEN_EXTRA_CLANG_ARGS", "--no-such-argument"), "bindgen cannot read the headers"),
 ];
 
-/// What is missing is named, with what to install or to set, and never a panic.
+/// The error names the missing part, with the package to install or the variable to set, and is never a
+/// panic.
 #[test]
 fn what_the_build_misses_is_named() {
     let Some(root) = checkout() else { return };
@@ -66,7 +67,7 @@ fn what_the_build_misses_is_named() {
     }
 }
 
-/// A missing library is explained without the noise of a panic, and docs.rs needs none.
+/// A missing library is explained without a panic message, and docs.rs needs none.
 #[test]
 fn without_the_library() {
     let Some(root) = checkout() else { return };

@@ -1,5 +1,5 @@
-//! What the two crates share must agree. In a packaged crate
-//! `sys/` is absent: nothing to compare.
+//! The parts that the two crates share must agree. A packaged crate has no `sys/`, so nothing is compared
+//! there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ fn licence_texts_are_equal() {
     }
 }
 
-/// The version that the safe crate asks for is the one that is beside it.
+/// The safe crate requires the version of the sys crate next to it.
 #[test]
 fn versions_agree() {
     let Some(root) = checkout() else { return };
@@ -61,12 +61,12 @@ fn versions_agree() {
     assert_eq!(asked.map(|version| version.trim_start_matches('=')), sys);
 }
 
-/// The manifests of both crates, with the files beside them.
+/// The folders of both crates, with their manifests.
 fn manifests(root: &Path) -> [(PathBuf, String); 2] {
     [root.to_path_buf(), root.join("sys")].map(|folder| (folder.clone(), read(&folder.join("Cargo.toml"))))
 }
 
-/// Each crate's own changelog has the version that its manifest has, with a date.
+/// Each crate's own changelog has the version of its manifest, with a date.
 #[test]
 fn changelogs_are_dated() {
     let Some(root) = checkout() else { return };
@@ -83,8 +83,8 @@ fn changelogs_are_dated() {
     }
 }
 
-/// Debian's tools run no test when a package is built that has dev-dependencies, and show the first sentence
-/// of its description, with up to 31 letters of theirs, on a line of 80.
+/// Debian's tools run no test when building a package with dev-dependencies, and show the first sentence of
+/// the crate's description, after up to 31 letters of theirs, on a line of 80.
 #[test]
 fn manifests_suit_packagers() {
     let Some(root) = checkout() else { return };

@@ -1,4 +1,4 @@
-//! The pages for contributors name what is there.
+//! The pages for contributors are accurate.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Each decision is a file, and the index has every one of them once.
+/// Each decision is a file, and the index lists every one of them once.
 #[test]
 fn every_decision_is_in_the_index() {
     let folder = root().join("docs/decisions");
@@ -23,7 +23,7 @@ fn every_decision_is_in_the_index() {
     assert_eq!(listed, files);
 }
 
-/// The map of ARCHITECTURE.md names places that exist: from the root, or beside the first of its row.
+/// The map of ARCHITECTURE.md names places that exist: relative to the root, or to the first of its row.
 #[test]
 fn the_map_names_existing_places() {
     let is_checkout = root().join(".git").exists();

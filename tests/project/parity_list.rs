@@ -1,4 +1,4 @@
-//! The list of C functions and their Rust homes is complete and true.
+//! The list of C functions and their Rust homes is complete and correct.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ const LIST: &str = include_str!("../../docs/parity.md");
 /// Functions that only newer headers have.
 const NEWER: &[&str] = &["nfct_filter_dump_set_attr_u16"];
 
-/// What a row says about a function.
+/// A function's row.
 struct Row {
     home: &'static str,
     note: &'static str,
@@ -34,7 +34,7 @@ fn rows() -> BTreeMap<&'static str, Row> {
     rows
 }
 
-/// The C functions that the sources name as aliases of something.
+/// The C functions that the sources name as aliases.
 fn aliases() -> BTreeSet<String> {
     fn walk(folder: &Path, into: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).expect("a folder") {

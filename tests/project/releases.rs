@@ -1,8 +1,8 @@
-//! Which release of the C library the tests were built for and run with, and whether what the crate
-//! finds out about both is true.
+//! The releases of the C library that the tests were built for and run with, and whether the crate detects
+//! both correctly.
 //!
-//! `./dev compat` says in `NFCT_EXPECT_HEADERS` and `NFCT_EXPECT_LIBRARY` what it should be. Without
-//! them the headers' release is the one of pkg-config, and the library's is not known.
+//! `./dev compat` sets the expected releases in `NFCT_EXPECT_HEADERS` and `NFCT_EXPECT_LIBRARY`. Without them
+//! the headers' release is the one of pkg-config, and the library's is unknown.
 
 use std::env;
 use std::ffi::CStr;
@@ -11,10 +11,10 @@ use std::io::{self, Write};
 use netfilter_conntrack::nfct::{Conntrack, attr};
 use netfilter_conntrack::sys;
 
-/// Something that a release brought: its name, that release, and whether it is there.
+/// A feature that a release added: its name, that release, and whether it is there.
 type Feature = (&'static str, &'static str, bool);
 
-/// What the bindings say the headers have.
+/// The headers' features, according to the bindings.
 const HEADERS: [Feature; 4] = [
     ("NFCT_FILTER_DUMP_ZONE", "1.1.0", sys::HAS_DUMP_ZONE),
     ("NFCT_FILTER_DUMP_TUPLE", "1.1.0", sys::HAS_DUMP_TUPLE),
@@ -22,7 +22,7 @@ const HEADERS: [Feature; 4] = [
     ("ATTR_TIMESTAMP_EVENT", "1.1.1", sys::HAS_TIMESTAMP_EVENT),
 ];
 
-/// What the library is found to have when the program runs.
+/// The library's features, detected at run time.
 fn library() -> Vec<Feature> {
     let ct = Conntrack::new().expect("an object");
     vec![
@@ -31,13 +31,13 @@ fn library() -> Vec<Feature> {
     ]
 }
 
-/// Whether a library that this program has loaded has the symbol.
+/// Returns whether a library loaded by this program has the symbol.
 fn exports(symbol: &CStr) -> bool {
     // SAFETY: a search for a symbol's address, which is not used.
     !unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) }.is_null()
 }
 
-/// A version as something that can be compared.
+/// A version in a form that can be compared.
 fn number(version: &str) -> Vec<u32> {
     version.split('.').map(|part| part.parse().expect(version)).collect()
 }
@@ -46,7 +46,7 @@ fn expected(variable: &str) -> Option<String> {
     env::var(variable).ok().filter(|version| !version.is_empty())
 }
 
-/// Each feature is there if the release is new enough for it, and only then.
+/// Asserts that each feature is there if the release is new enough for it, and only then.
 fn assert_release(features: &[Feature], release: &str) {
     for (name, since, has) in features {
         assert_eq!(*has, number(release) >= number(since), "{name} came with {since}, this is {release}");
@@ -60,7 +60,7 @@ fn the_headers_are_those_of_the_release() {
             assert_eq!(sys::VERSION, release);
             assert_release(&HEADERS, &release);
         }
-        // A distribution may have added something early, but takes nothing away.
+        // A distribution may have added a feature early, but removes none.
         None => {
             for (name, since, has) in HEADERS {
                 assert!(has || number(sys::VERSION) < number(since), "{} has no {name}", sys::VERSION);
@@ -74,13 +74,13 @@ fn the_library_is_that_of_the_release() {
     let features = library();
     let found = features.iter().filter(|(.., has)| *has).map(|(name, ..)| *name).collect::<Vec<_>>();
     let line = format!("built for {}, run with a library that has {found:?}\n", sys::VERSION);
-    // Not eprintln, whose output the test harness keeps to itself.
+    // Not eprintln, whose output the test harness captures.
     let _ = io::stderr().write_all(line.as_bytes());
     assert!(exports(c"nfct_new"), "the library is not loaded");
     assert!(!exports(c"nfct_no_such_function"));
     match expected("NFCT_EXPECT_LIBRARY") {
         Some(release) => assert_release(&features, &release),
-        // What a release brought stays in those that follow.
+        // The features of a release stay in later ones.
         None => {
             let oldest_missing =
                 features.iter().filter(|(.., has)| !has).map(|(_, since, _)| number(since)).min();

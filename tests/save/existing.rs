@@ -1,5 +1,4 @@
-//! Saves that are restored over entries that are there already, and entries that do not come out as they
-//! were saved.
+//! Saves restored over existing entries, and entries that differ from the save after the restore.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -24,7 +23,7 @@ fn restored(handle: &mut Handle, save: &[u8], existing: Existing) -> Vec<Restore
     handle.restore(save).existing(existing).collect()
 }
 
-/// Entries of the kinds that an update cannot make of each other.
+/// Entries of kinds that an update cannot convert into each other.
 fn flows() -> Vec<Flow> {
     let master = flow(tcp("10.0.0.1:1000", "10.0.0.2:21")).tcp_state(TcpState::Established);
     let established = Status::SEEN_REPLY | Status::ASSURED;
@@ -37,7 +36,7 @@ fn flows() -> Vec<Flow> {
     ]
 }
 
-/// The table without what moves by itself or is the kernel's.
+/// The table without the fields that change by themselves or are the kernel's.
 fn table(handle: &mut Handle) -> Vec<Flow> {
     let mut flows: Vec<_> = all(handle).into_iter().map(steady).collect();
     flows.iter_mut().for_each(|flow| flow.id = None);
@@ -97,8 +96,8 @@ fn what_exists_and_is_another_is_left_or_overwritten_as_chosen() {
     assert_eq!(table(&mut handle), before);
 }
 
-/// The tuples of a saved flow may be those of another flow's other direction, which is not in the way by
-/// its own tuple and is left alone. The saved flow is then missing, which no choice hides.
+/// The tuples of a saved flow may be those of another flow's other direction. That flow does not have the
+/// saved flow's own tuple, and is left alone. The saved flow is then missing, and every choice reports that.
 #[test]
 fn a_flow_of_the_other_direction_is_not_overwritten() {
     let mut handle = require_kernel!();
@@ -126,7 +125,7 @@ fn an_overwritten_entry_has_the_time_that_was_saved() {
     assert!(handle.get(numbered(1)).expect("there").timeout > Some(Duration::from_secs(20_000)));
 }
 
-/// The flow counts more than its helper.
+/// The flow matters more than its helper.
 #[test]
 fn a_flow_whose_helper_is_not_to_be_had_is_restored_without_it() {
     let mut handle = require_kernel!();
@@ -150,7 +149,7 @@ fn a_flow_whose_helper_is_not_to_be_had_is_restored_without_it() {
     told(&handle.restore(&save[..]).unverified().next().expect("a line").result);
 }
 
-/// The rule gives the flow something that some kernels list as a helper, and none takes back.
+/// The rule gives the flow something that some kernels list as a helper, but none accepts as one.
 #[test]
 fn a_flow_of_a_rule_with_an_expectation_can_be_written_as_it_is_listed() {
     let mut handle = require_kernel!("ip", "nft");
@@ -173,7 +172,8 @@ fn a_flow_of_a_rule_with_an_expectation_can_be_written_as_it_is_listed() {
     assert_eq!(there.get(tuple).expect("restored").mark, Some(6));
 }
 
-/// As IPVS makes it: its packets are changed by somebody else, and must not be changed once more.
+/// An entry as IPVS makes it: its packets are changed by another subsystem, and must not be changed once
+/// more.
 #[test]
 fn a_reply_that_differs_without_nat_is_not_translated() {
     let mut handle = require_kernel!();
@@ -197,7 +197,7 @@ fn a_reply_that_differs_without_nat_is_not_translated() {
     for restored in restored(&mut there, &save, Existing::Fail) {
         assert!(restored.result.is_ok() && restored.existed, "{restored:?}");
     }
-    // One that is translated is another entry.
+    // A translated entry is another entry.
     there.flush().expect("flushed");
     let nat = Flow::new(flows[1].original).dnat(socket("192.168.0.9:8080")).status(status);
     there.create(&nat.timeout(Duration::from_secs(300))).expect("created");
@@ -205,7 +205,7 @@ fn a_reply_that_differs_without_nat_is_not_translated() {
     assert!(matches!(results[0].result, Err(RestoreError::Create(Error::Exists(_)))), "{results:?}");
 }
 
-/// A flow table leaves no state and no timeout in the listing.
+/// A flow in a flow table has no state and no timeout in the dump.
 #[test]
 fn an_offloaded_connection_is_restored_as_an_established_one() {
     let mut handle = require_kernel!();
@@ -229,7 +229,7 @@ fn an_offloaded_connection_is_restored_as_an_established_one() {
     for side in [Direction::Original, Direction::Reply] {
         assert_eq!(info.peers[side].flags, Some(TcpFlags::BE_LIBERAL));
     }
-    // That entry is as the flow was saved.
+    // That entry equals the saved flow.
     for existing in [Existing::Fail, Existing::Skip, Existing::Overwrite] {
         let restore = handle.restore(&save[..]).existing(existing);
         let again = restore.missing_timeout(Duration::from_secs(300)).next().expect("a line");
@@ -238,8 +238,8 @@ fn an_offloaded_connection_is_restored_as_an_established_one() {
     }
 }
 
-/// The id of a ping is taken behind the gateway; and the client's port is at the new server, so that the
-/// kernel would choose another, and answers would not be found.
+/// The id of a ping is taken behind the gateway; and the client's port is taken at the new server, so that
+/// the kernel would choose another, and replies would not be found.
 #[test]
 fn an_entry_with_another_reply_tuple_does_not_stay() {
     let mut handle = require_kernel!();
@@ -271,7 +271,7 @@ fn an_entry_with_another_reply_tuple_does_not_stay() {
         assert!(matches!(results[0].result, Err(RestoreError::Misdirected)), "{results:?}");
         assert_eq!(table(&mut handle), before);
     }
-    // A key of GRE, which no request can ask for, is refused before.
+    // A GRE key, which no request can contain, is refused before that.
     let gre = |keys: [u16; 2], ends: [&str; 2]| {
         Tuple::gre(ip(ends[0]), ip(ends[1]), keys[0], keys[1]).expect("a tuple")
     };
@@ -298,8 +298,8 @@ fn a_flow_with_traffic_is_overwritten() {
     assert_eq!(handle.get(tuple).expect("there").mark, Some(9));
 }
 
-/// The example does the whole job: a connection that a flow table forwards, and one without an answer, of which
-/// the kernel keeps no window scale, are no failures.
+/// The example does the whole job: a connection forwarded by a flow table, and one without a reply, for which
+/// the kernel keeps no window scale, are not failures.
 #[test]
 fn the_example_restores_what_a_kernel_lists() {
     let mut handle = require_kernel!();

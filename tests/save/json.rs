@@ -1,4 +1,4 @@
-//! What a real kernel's answers are as JSON, and that they come back.
+//! A real kernel's answers as JSON, and back.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn counts_and_statistics_come_back() {
     returns(&handle.expectation_statistics().expect("statistics"));
 }
 
-/// Nothing of the text is lost when an outcome is read, and written again.
+/// Nothing of the text is lost when an outcome is read and written again.
 #[test]
 fn outcomes_are_read_with_reports_of_their_errors() {
     let mut handle = require_kernel!();

@@ -1,4 +1,4 @@
-//! One kind of error for one cause, whether it is met through a handle, the C library, a message or a save.
+//! One kind of error for one cause, through a handle, the C library, a message or a save.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use netfilter_conntrack::message::{Message, Request};
 use netfilter_conntrack::nfct::{Conntrack, Expect, LabelMap, Session, attr};
 use netfilter_conntrack::{ErrorKind, Flow, Handle, Selector, Status, Tuple, Zone};
 
-/// The kinds that were met, by cause and place.
+/// The kinds that occurred, by cause and place.
 #[derive(Default)]
 struct Met(BTreeMap<&'static str, Vec<(&'static str, ErrorKind)>>);
 
@@ -19,7 +19,7 @@ impl Met {
     }
 }
 
-/// What restoring a save of this one flow ends with.
+/// The kind of error when a save of this one flow is restored.
 fn restored(handle: &mut Handle, flow: &Flow) -> ErrorKind {
     let line = serde_json::to_string(flow).expect("a line");
     let save = format!("{HEADER}\n{line}\n{END}\n");
@@ -31,7 +31,7 @@ fn object(flow: &Flow) -> Conntrack {
     Conntrack::try_from(flow).expect("an object")
 }
 
-/// A cause that creating this flow has: through a handle, the C library and a save.
+/// A cause for which creating this flow fails: through a handle, the C library and a save.
 fn creating(met: &mut Met, cause: &'static str, flow: &Flow) {
     let mut handle = Handle::open().expect("a handle");
     let mut session = Session::open().expect("a session");
@@ -99,7 +99,7 @@ fn without_rights_creating(met: &mut Met, handle: &mut Handle, flow: &Flow) {
             Session::open().map(drop).map_or_else(
                 |error| error.kind(),
                 |()| {
-                    // The C library opens its socket without any, and fails when it asks.
+                    // The C library opens its socket without rights, and fails with the first request.
                     session.create(&object(flow)).expect_err(cause).kind()
                 },
             ),
@@ -113,7 +113,7 @@ fn without_rights_creating(met: &mut Met, handle: &mut Handle, flow: &Flow) {
     });
 }
 
-/// A flow without a timeout, an object without a tuple, text that is none: nothing is sent.
+/// A flow without a timeout, an object without a tuple, unreadable text: nothing is sent.
 fn nonsense(met: &mut Met, handle: &mut Handle, session: &mut Session) {
     let cause = "nonsense";
     let endless = Flow::new(udp("10.0.0.1:7", "10.0.0.2:2"));
@@ -132,7 +132,7 @@ fn nonsense(met: &mut Met, handle: &mut Handle, session: &mut Session) {
     );
 }
 
-/// Bytes that are not what their format says.
+/// Bytes that violate their format.
 fn malformed(met: &mut Met, handle: &mut Handle) {
     let cause = "malformed";
     met.add(cause, "message", Flow::from_message(b"none").expect_err(cause).kind());

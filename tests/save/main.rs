@@ -1,4 +1,4 @@
-//! Tables saved as JSON and restored, and what else is said in JSON. Needs the feature `save`.
+//! Tables saved as JSON and restored, and other JSON. Needs the feature `save`.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
@@ -11,6 +11,6 @@ mod kinds;
 mod memory;
 mod tables;
 
-/// Counts for each thread, so tests at the same time do not disturb each other.
+/// Counts per thread, so that tests running at the same time do not disturb each other.
 #[global_allocator]
 static MEMORY: common::memory::Counting = common::memory::Counting;

@@ -1,4 +1,4 @@
-//! The memory that saving and restoring take.
+//! The memory of saving and restoring.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::common::{flow, numbered, tcp, udp};
 use netfilter_conntrack::Error;
 use netfilter_conntrack::save::{RestoreError, Restored};
 
-/// More than may wait: those that were first are given up, and the rest goes on.
+/// More flows than may wait for their master: the first are given up, and the others continue.
 #[test]
 fn orphans_without_end_are_given_up_and_memory_does_not_grow() {
     let mut handle = require_kernel!();
@@ -32,7 +32,7 @@ fn orphans_without_end_are_given_up_and_memory_does_not_grow() {
     assert!(bytes < 32 << 20, "{bytes}");
 }
 
-/// The only part of a flow that has no bound of its own, in flows that wait.
+/// Security contexts, the only part of a flow without a bound of its own, in waiting flows.
 #[test]
 fn orphans_with_long_security_contexts_take_no_more_memory() {
     let mut handle = require_kernel!();

@@ -24,7 +24,7 @@ fn save_of(flows: &[Flow]) -> Vec<u8> {
     lines.join("\n").into_bytes()
 }
 
-/// What became of each line of a save.
+/// The results of each line of a save.
 fn restored(handle: &mut Handle, save: &[u8]) -> Vec<Restored> {
     handle.restore(save).collect()
 }
@@ -36,9 +36,9 @@ fn assert_all_restored(results: &[Restored]) {
     }
 }
 
-/// The entries by what names them, without what cannot be given or moves by itself; the times left
-/// beside them. An entry that a request made has room for SYNPROXY's numbers, and so reports them as 0;
-/// one that packets made has not.
+/// The entries by their key, without fields that cannot be written or change by themselves, and their
+/// remaining times. An entry created by a request has room for SYNPROXY's numbers, and so reports them as 0;
+/// one made by packets has not.
 fn comparable(flows: Vec<Flow>) -> BTreeMap<Key, (Option<Duration>, Flow)> {
     let steady = |mut flow: Flow| {
         let left = flow.timeout.take();
@@ -83,7 +83,7 @@ fn everything_that_can_be_given_is_the_same_in_another_namespace() {
         assert_eq!(*restored, flow);
         assert!(*left_now <= left && *left_now > left.map(|left| left / 2), "{key}: {left:?} {left_now:?}");
     }
-    // And once more: a save of what was restored says the same.
+    // A save of the restored table can be restored again.
     let again = saved(&mut here);
     here.flush().expect("flushed");
     assert_all_restored(&restored(&mut here, &again));
@@ -104,7 +104,7 @@ fn labels_that_nothing_uses_here_are_missed_and_not_dropped_in_silence() {
     }
     assert_eq!(of_labelled.flow.as_ref(), Some(&labelled));
     assert_eq!(handle.get(&labelled).expect("it was made").labels, None);
-    // Who does not want to know is not told.
+    // Without verification this is not reported.
     handle.flush().expect("flushed");
     assert_all_restored(&handle.restore(&save[..]).unverified().collect::<Vec<_>>());
 }
@@ -161,15 +161,15 @@ fn translated_ports_and_ids_are_what_they_were() {
         let entry = entries.iter().find(|entry| entry.original == flow.original).expect("restored");
         assert_eq!((entry.reply, entry.status), (flow.reply, flow.status), "{flow}");
     }
-    // And once more, as they are listed.
+    // The same again, as they are listed.
     let save = saved(&mut handle);
     handle.flush().expect("flushed");
     assert_all_restored(&restored(&mut handle, &save));
     assert!(without_time(all(&mut handle)).eq(entries));
 }
 
-/// A key of GRE is translated by the kernel alone, so another one is refused; and a window scale is kept only
-/// when both sides have offered one.
+/// Only the kernel translates a GRE key, so another one is refused; and a window scale is kept only if both
+/// sides have offered one.
 #[test]
 fn what_no_request_can_say_is_missed() {
     let mut handle = require_kernel!();
@@ -193,7 +193,7 @@ fn what_no_request_can_say_is_missed() {
     assert_eq!(all(&mut handle).len(), 1);
 }
 
-/// Parts that do not go together are refused before anything is sent.
+/// Contradictory parts are refused before anything is sent.
 #[test]
 fn a_flow_that_makes_no_sense_is_refused() {
     let mut handle = require_kernel!();
@@ -266,7 +266,7 @@ fn each_line_has_its_verdict_and_the_others_go_on() {
         "{verdicts:?}"
     );
     assert_eq!(all(&mut handle).len(), 4);
-    // A flow table that forwarded the packets left no timeout: one can be given.
+    // A flow that a flow table forwards has no timeout: one can be set.
     let offloaded = save_of(&[without_timeout]);
     let restore = handle.restore(&offloaded[..]).missing_timeout(Duration::from_secs(30));
     assert_all_restored(&restore.collect::<Vec<_>>());
@@ -299,8 +299,8 @@ fn a_flow_waits_for_its_master_wherever_that_is() {
     assert!(common::not_found(handle.get(&lost)));
 }
 
-/// Whatever a kernel may report can be read, and is restored unless the kernel refuses: it does not know
-/// ICMP type 42, but makes a ping between IPv6 addresses.
+/// Every flow that a kernel may report can be read, and is restored unless the kernel refuses: it does not
+/// support ICMP type 42, but creates a ping between IPv6 addresses.
 #[test]
 fn what_a_kernel_does_not_track_is_refused_by_nobody_else() {
     let mut handle = require_kernel!();
@@ -325,7 +325,7 @@ fn what_a_kernel_does_not_track_is_refused_by_nobody_else() {
     assert_eq!(by_kernel.raw_os_error(), Some(libc::EINVAL), "{by_kernel}");
 }
 
-/// ICMP between IPv6 addresses makes no sense, but any program can ask for it, and the kernel makes and
+/// ICMP between IPv6 addresses is meaningless, but any program can request it, and the kernel creates and
 /// reports it.
 #[test]
 fn what_only_a_kernel_would_make_can_be_saved() {
@@ -362,7 +362,7 @@ fn without_rights_the_first_flows_are_refused_and_the_rest_is_not_tried() {
     assert_eq!(all(&mut handle), []);
 }
 
-/// A disk that is full.
+/// A full disk.
 struct Full(usize);
 
 impl Write for Full {

@@ -1,4 +1,4 @@
-//! Conditions: what they match, what they refuse, and what silence means.
+//! Conditions: their matches, the input that they refuse, and missing fields.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
@@ -55,7 +55,7 @@ fn each_condition_has_its_side_and_its_direction() {
     }
 }
 
-/// What ICMP, GRE and states add, each with its side and its direction.
+/// The conditions of ICMP, GRE and states, each with its side and its direction.
 #[test]
 fn protocols_have_conditions_of_their_own() {
     let ping = flow(Tuple::ping(ip("10.0.0.1"), ip("10.0.0.2"), 80).expect("a tuple"));
@@ -103,7 +103,7 @@ fn protocols_have_conditions_of_their_own() {
         let matched: Vec<usize> = (0..flows.len()).filter(|n| selector.matches(flows[*n])).collect();
         assert_eq!(matched, wanted, "{selector}");
     }
-    // Of a flow without its keys nobody knows them.
+    // Without its keys, a flow neither matches nor fails a condition on them.
     for selector in [any().gre_key(3), any().gre_src_key(3), any().reply_gre_dst_key(3)] {
         assert!(!selector.matches(&untracked) && !(!selector).matches(&untracked));
     }
@@ -126,7 +126,7 @@ fn protocols_have_conditions_of_their_own() {
     }
 }
 
-/// The same word means the same of a selector and of a flow.
+/// A selector and a flow use the same word for the same thing.
 #[test]
 fn translation_is_what_a_flow_says() {
     let original = tcp("198.51.100.7:40000", "203.0.113.1:80");
@@ -234,7 +234,7 @@ fn nothing_turns_into_everything() {
         assert!(!selector.matches(&flow) && selector.check().is_ok(), "{selector:?}");
         assert!(!(!selector.clone()).matches(&flow), "{selector:?}");
         assert_eq!((!selector.clone()).check(), Err(InputError::OppositeOfNothing));
-        // As one of several it takes nothing away; as a condition it takes everything away.
+        // As an alternative it removes nothing; as a condition it removes everything.
         assert!((selector.clone() | any().tcp()).matches(&flow));
         assert!(!(selector & any().tcp()).matches(&flow));
     }
@@ -280,7 +280,7 @@ fn what_makes_no_sense_is_refused() {
     ];
     for (selector, error) in wrong {
         assert_eq!(selector.check(), Err(error), "{selector:?}");
-        // A mistake stays one, wherever it is put.
+        // An invalid condition makes every expression around it invalid.
         for around in [!selector.clone(), selector.clone() | Selector::all(), Selector::zone(3) & selector] {
             assert!(around.check().is_err() && !around.matches(&forwarded()), "{around:?}");
         }
@@ -291,7 +291,7 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(SelectorSet::from(any()).check(), Err(InputError::EmptySelector));
 }
 
-/// Neither a condition nor its opposite matches an entry which says nothing about it.
+/// If an entry lacks a field, neither a condition on it nor the opposite matches.
 #[test]
 fn silence_is_neither_yes_nor_no() {
     let minute = Duration::from_secs(60);
@@ -304,7 +304,7 @@ fn silence_is_neither_yes_nor_no() {
     ];
     for selector in about {
         assert!(!selector.matches(&silent) && !(!selector.clone()).matches(&silent), "{selector:?}");
-        // What decides without it decides.
+        // Conditions that do not need the field still decide.
         assert!((selector.clone() | any().tcp()).matches(&silent));
         assert!((!(selector & any().src_port(9))).matches(&silent));
     }
@@ -313,14 +313,14 @@ fn silence_is_neither_yes_nor_no() {
     assert!(any().age(minute..).timeout(minute..=minute).matches(&telling));
     assert!(any().tcp_state(TcpState::Established).status_unset(Status::ASSURED).matches(&telling));
     assert!((!any().age(..minute)).matches(&telling));
-    // A clock that was set back makes no flow old.
+    // A clock that was set back does not make a flow old.
     telling.timestamps.start = Some(SystemTime::now() + minute);
     assert!(!any().age(..).matches(&telling));
-    // Nothing but TCP has a TCP state: that is known.
+    // Only TCP has a TCP state, so for other protocols the answer is known.
     assert!((!any().tcp_state(TcpState::Close)).matches(&flow(udp("10.0.0.1:1", "10.0.0.2:2"))));
 }
 
-/// Looks like more than it is, or like less.
+/// Networks and ports that look wider or narrower than they are.
 #[test]
 fn odd_networks_and_ports_mean_what_they_say() {
     let flow = forwarded();
@@ -345,7 +345,7 @@ fn odd_networks_and_ports_mean_what_they_say() {
         assert_eq!(selector.check(), Ok(()), "{selector:?}");
         assert_eq!((selector.matches(&flow), selector.matches(&other)), (v4, v6), "{selector:?}");
     }
-    // One mistake in a set of ranges spoils it.
+    // One invalid range makes the whole set invalid.
     let ports: PortSet = [80..=80, RangeInclusive::new(9, 1)].into_iter().collect();
     assert_eq!(any().dst_port(ports.clone()).check(), Err(InputError::ReversedPorts));
     assert!(!any().dst_port(ports).matches(&flow));

@@ -1,4 +1,4 @@
-//! Listings by selectors, in which the kernel filters what it can.
+//! Dumps by selectors, in which the kernel applies the filters it has.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn listed(handle: &mut Handle, selectors: impl Into<SelectorSet>) -> Vec<String>
     tuples(&entries.collect::<Result<Vec<_>>>().expect("entries"))
 }
 
-/// A table with a bit of everything, in which the kernel filters what it can.
+/// A table with every kind of entry, in which the kernel applies the filters it has.
 #[test]
 fn a_dump_finds_what_trying_every_entry_finds() {
     let mut handle = require_kernel!("nft");
@@ -61,7 +61,7 @@ fn a_dump_finds_what_trying_every_entry_finds() {
         assert_eq!(found.len(), wanted.len(), "{selector:?}: {found:?}");
         assert!(wanted.iter().all(|part| found.iter().any(|text| text.contains(part))), "{found:?}");
     }
-    // Nothing set is something to look for.
+    // A condition on unset bits is valid.
     assert_eq!(listed(&mut handle, any().mark(0)).len(), flows.len() - 2);
     assert_eq!(listed(&mut handle, any().status_unset(Status::ASSURED)).len(), flows.len() - 1);
     assert_eq!(listed(&mut handle, Selector::zone(0)).len(), flows.len() - 3);
@@ -82,7 +82,7 @@ fn selectors_and_filters_of_a_dump_add_up_and_mistakes_are_not_sent() {
     assert_eq!(count(handle.dump().matching(any().udp()).matching(any().dst_port(53))), 1);
     let refused = handle.dump().matching(any()).entries();
     assert!(matches!(refused, Err(Error::InvalidInput(InputError::EmptySelector))));
-    // The kernel would reset what the selector leaves out.
+    // The kernel would reset counters that the selector excludes.
     let refused = handle.dump().matching(any().dst_port(53)).reset_counters().entries();
     assert!(matches!(refused, Err(Error::Unsupported(_))));
 }

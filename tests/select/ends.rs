@@ -1,4 +1,4 @@
-//! Selectors: either end of a flow, and differences from nothing.
+//! Selectors: either end of a flow, and exceptions that match nothing.
 
 use std::ops::RangeInclusive;
 
@@ -16,13 +16,13 @@ fn without_nothing_a_selector_is_what_it_was() {
         assert!(Selector::zone(5).except(nothing.clone()).matches(&flow));
         assert!(!Selector::zone(4).except(nothing.clone()).matches(&flow));
         assert!(!Selector::zone(5).except(nothing.clone() | any().tcp()).matches(&flow));
-        // It is no condition by itself, and spoils none.
+        // It is not a condition by itself, and makes no other invalid.
         assert_eq!(any().except(nothing.clone()).check(), Err(InputError::EmptySelector));
         let empty = Selector::any_of([]).except(nothing.clone());
         assert!(empty.check().is_ok() && !empty.matches(&flow));
         assert!(Selector::all().except(nothing).matches(&flow));
     }
-    // A mistake is not nothing.
+    // An invalid selector is not an empty one.
     let mistake = Selector::any_of([]) & any().tcp().udp();
     let around = Selector::zone(5).except(mistake);
     assert!(around.check().is_err() && !around.matches(&flow));

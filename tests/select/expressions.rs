@@ -1,4 +1,4 @@
-//! Selectors joined by and, or, not: their meaning, and how deep they may be.
+//! Selectors joined by and, or, not: their meaning, and the limit of their depth.
 
 use crate::common::{self, ip};
 use crate::{any, forwarded};
@@ -22,7 +22,7 @@ fn conditions_are_joined_by_and_or_not() {
     assert!(!any().src_port(0..=65535).matches(&ping) && (!any().src_port(80)).matches(&ping));
 }
 
-/// What walks an expression calls itself for each level, so there must be an end to them.
+/// Code that walks an expression is recursive, so the depth must be limited.
 #[test]
 fn an_expression_is_as_wide_as_you_like_and_not_too_deep() {
     let flow = forwarded();
@@ -42,7 +42,7 @@ fn an_expression_is_as_wide_as_you_like_and_not_too_deep() {
         assert_eq!((selector.clone() | any().tcp()).check(), Err(InputError::SelectorTooDeep));
         assert_eq!((any().tcp() & selector).check(), Err(InputError::SelectorTooDeep));
     }
-    // An earlier mistake is the one to be told of.
+    // An earlier mistake is the one reported.
     let wrong = (0..300).fold(any().tcp().udp(), |inner, _| !(inner & any().tcp()));
     assert_eq!(wrong.check(), Err(InputError::Contradiction("protocols")));
 
@@ -61,7 +61,7 @@ fn an_expression_is_as_wide_as_you_like_and_not_too_deep() {
     }
 }
 
-/// Where the deep one stands makes no difference.
+/// The position of the deep operand makes no difference.
 #[test]
 fn an_expression_is_not_too_deep_on_the_right_either() {
     let flow = forwarded();
@@ -74,10 +74,10 @@ fn an_expression_is_not_too_deep_on_the_right_either() {
             assert!(!selector.matches(&flow));
         }
     }
-    // Nor where it is refused for something else.
+    // Nor does another error in it.
     let blank = (0..100_000).fold(any(), |inner, _| any() | inner);
     assert_eq!(blank.check(), Err(InputError::EmptySelector));
-    // A list behind a list is no deeper for it, nor one behind everything or nothing.
+    // Lists joined to lists add no depth, nor do lists joined to everything or nothing.
     let steps: [fn(Selector) -> Selector; 3] = [
         |inner| (any().tcp() & any().src_port(40000)) & inner,
         |inner| Selector::all() & inner,

@@ -1,4 +1,4 @@
-//! Filters of listings and flushes, against the real kernel.
+//! Filters of dumps and flushes, on the real kernel.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -57,8 +57,8 @@ fn a_translated_flow_is_found_by_the_way_back() {
     }
 }
 
-/// Many kernels take IPv6 addresses that differ for equal, and no release number tells which. They are
-/// asked about addresses where they compare them rightly, and there alone.
+/// Many kernels treat different IPv6 addresses as equal, and the release number does not show which. A filter
+/// by address is sent only to kernels that compare them correctly.
 #[test]
 fn the_kernel_is_asked_for_ipv6_addresses_where_it_compares_them_rightly() {
     let mut handle = require_zones!();
@@ -84,7 +84,7 @@ fn the_kernel_is_asked_for_ipv6_addresses_where_it_compares_them_rightly() {
     }
 }
 
-/// How many entries the kernel sends when it is asked for this source address.
+/// Returns the number of entries that the kernel sends for this source address.
 fn kernel_matches(src: Ipv6Addr) -> usize {
     let attribute = |kind: u16, value: &[u8]| {
         [&(4 + value.len() as u16).to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat()
@@ -125,7 +125,7 @@ fn kernel_matches(src: Ipv6Addr) -> usize {
     }
 }
 
-/// Runs the flush and compares what is left with what should be. Returns how it was done.
+/// Runs the flush and compares the remaining entries with the expected ones. Returns the way it was done.
 fn flushes(handle: &mut Handle, selector: Selector, matches: impl Fn(&Flow) -> bool) -> Flushed {
     populate(handle);
     let flows = all(handle);
@@ -140,7 +140,7 @@ fn flushes(handle: &mut Handle, selector: Selector, matches: impl Fn(&Flow) -> b
     how
 }
 
-/// By the kernel, where it was seen to apply the filter.
+/// By the kernel, if a trial showed that it applies the filter.
 #[test]
 fn flushes_that_a_kernel_can_do_are_exact() {
     let mut handle = require_zones!();
@@ -170,7 +170,7 @@ fn flushes_that_a_kernel_can_do_are_exact() {
     expect(all_of & Selector::zone_in_any_direction(10), &[family, mark, status, zone], &|flow| {
         flow.original.family() == Family::Ipv4 && flow.mark == Some(0x21)
     });
-    // The same said twice, and everything.
+    // The same condition twice, and all conditions.
     expect(any().mark(0x11) & any().mark_masked(1, 1), &[mark], &|flow| flow.mark == Some(0x11));
     expect(Selector::any_of([]) | any().mark(0x11), &[mark], &|flow| flow.mark == Some(0x11));
     expect(Selector::all(), &[], &|_| true);
@@ -188,10 +188,10 @@ fn a_zone_is_flushed_in_one_go_and_nothing_else() {
     let (sent, flushed) = requests(&mut handle, |handle| common::flush_zone(handle, 10));
     assert_eq!((sent, flushed), (1, Ok(Flushed::ByKernel)));
     assert_eq!(tuples(&all(&mut handle)), tuples(&outside));
-    // A zone with nothing in it.
+    // An empty zone.
     common::flush_zone(&mut handle, 10).map(drop).expect("flushed");
     assert_eq!(all(&mut handle).len(), outside.len());
-    // Zone 0 is that of the entries without another, in whatever direction.
+    // Zone 0 is the zone of entries without another, in any direction.
     let (sent, flushed) = requests(&mut handle, |handle| common::flush_zone(handle, 0));
     assert_eq!((sent, flushed), (1, Ok(Flushed::ByKernel)));
     let left: Vec<_> = outside.into_iter().filter(|flow| flow.zone != Zone::DEFAULT).collect();
@@ -200,7 +200,7 @@ fn a_zone_is_flushed_in_one_go_and_nothing_else() {
     assert_eq!(all(&mut handle).len(), left.len() - 1);
 }
 
-/// By listing and deleting: a kernel's flush would be wider.
+/// By listing and deleting: a flush by the kernel would be wider.
 #[test]
 fn flushes_that_no_kernel_can_do_are_exact() {
     let mut handle = require_zones!();
@@ -220,7 +220,7 @@ fn flushes_that_no_kernel_can_do_are_exact() {
     };
     expect(any().tcp().reply_src_port(80), &|flow| is(flow.reply, Protocol::TCP, 80));
     expect(any().protocol(Protocol::SCTP).dst_port(80), &|flow| is(flow.original, Protocol::SCTP, 80));
-    // A part that the kernel can be asked for with another that it cannot, and alternatives.
+    // A condition that the kernel supports with one that it does not, and alternatives.
     expect(any().mark(0x11).dst(server), &|flow| flow.mark == Some(0x11) && flow.original.dst() == server);
     expect(any().mark(0x11) | any().mark(0x21), &|flow| [Some(0x11), Some(0x21)].contains(&flow.mark));
     expect(!any().mark(0x11), &|flow| flow.mark != Some(0x11));
@@ -244,7 +244,7 @@ fn a_selector_without_a_condition_flushes_nothing() {
     assert_eq!(handle.flush_matching(any().mark_masked(2, 1)), refused(outside));
     let no_bit = any().status(Status::empty());
     assert_eq!(handle.flush_matching(no_bit), refused(InputError::EmptyStatusMask));
-    // An empty list is nothing, and no mistake.
+    // An empty list matches nothing, and is not an error.
     let how = handle.flush_matching(Selector::any_of([])).expect("nothing to do");
     assert!(matches!(how, Flushed::OneByOne(outcome) if outcome.done == 0 && outcome.is_complete()));
     let how = handle.flush_matching(any().mark(0x11).src_in(Vec::<IpAddr>::new())).expect("nothing to do");

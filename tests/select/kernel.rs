@@ -1,4 +1,4 @@
-//! What of a selector the kernel is asked to filter by.
+//! The part of a selector that is pushed down to the kernel.
 
 use crate::common::mixed::Parts;
 use crate::common::{self, all, flow, ip, kernel_since, tap, tcp, tuples, udp};
@@ -21,8 +21,8 @@ fn listed(handle: &mut Handle, selectors: impl Into<SelectorSet>) -> Vec<String>
     tuples(&entries.collect::<Result<Vec<_>>>().expect("entries"))
 }
 
-/// What a whole set asks for is left to the kernel, by either tuple. Reading the rest would cost more
-/// than ten times as much.
+/// Conditions common to a whole set are pushed down to the kernel, for either tuple. Reading the other
+/// entries would cost more than ten times as much.
 #[test]
 fn the_kernel_sends_only_what_has_the_addresses_and_ports_asked_for() {
     let mut handle = require_kernel!();
@@ -44,16 +44,16 @@ fn the_kernel_sends_only_what_has_the_addresses_and_ports_asked_for() {
         (10, 10, to("192.0.2.1/32").udp().dst_port(53).into()),
         (5, 5, any().udp().reply_src(net("10.9.0.1/32")).reply_src_port(53).into()),
         (5, 5, (any().reply_src(net("10.9.0.1/32")) & to("192.0.2.1/32")).into()),
-        // Ports that nobody has, addresses of no family, a protocol alone.
+        // Unused ports, addresses of no family, a protocol alone.
         (0, 0, to("192.0.2.1/32").udp().dst_port(54).into()),
         (0, 0, any().udp().reply_dst(net("10.0.0.0/32")).reply_dst_port(5001).into()),
         (0, 0, any().tcp().family(Family::Ipv6).into()),
         (500, 500, any().udp().family(Family::Ipv6).src_port(5000).into()),
-        // Many with one thing in common are asked for by that.
+        // The common condition of many selectors is pushed down.
         (10, 2, clients.map(|client| client & to("192.0.2.1/32")).to_vec().into()),
-        // IPv6 addresses where it compares them rightly.
+        // IPv6 addresses, if the kernel compares them correctly.
         (if by_ipv6 { 1 } else { 500 }, 1, to("::2/128").src(net("2001:db8::7/128")).into()),
-        // What has alternatives it cannot be told.
+        // Alternatives cannot be pushed down.
         (500, 500, to("192.0.2.0/30").into()),
     ] {
         let _ = handle.dump().matching(&set).entries().expect("a dump");
@@ -62,7 +62,7 @@ fn the_kernel_sends_only_what_has_the_addresses_and_ports_asked_for() {
     }
 }
 
-/// The kernel compares a tuple in a listing of one family only, so there are two.
+/// The kernel compares a tuple only in a dump of one family, so there are two dumps.
 #[test]
 fn ports_without_a_family_are_asked_for_in_both() {
     let mut handle = require_kernel!();
@@ -83,7 +83,7 @@ fn ports_without_a_family_are_asked_for_in_both() {
         let _ = handle.dump().matching(&dns).entries().expect("a dump");
         assert_eq!(tap::drain(&handle).len(), 1);
     }
-    // Left early, in the second part, and not at all.
+    // Abandoned early, abandoned in the second part, and read to the end.
     for some in [1, 2, 3] {
         let found = handle.dump().matching(&dns).entries().expect("a dump").take(some).count();
         assert_eq!(found, some.min(2));
@@ -96,7 +96,7 @@ fn ports_without_a_family_are_asked_for_in_both() {
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows[2..]));
 }
 
-/// Selectors that exclude each other find nothing, and no error: each makes sense by itself.
+/// Selectors that exclude each other match nothing, without an error: each is valid by itself.
 #[test]
 fn filters_of_two_families_find_nothing() {
     let mut handle = require_kernel!();
@@ -115,12 +115,12 @@ fn filters_of_two_families_find_nothing() {
     assert_eq!(found(handle.dump().matching(icmp).matching(any().family(Family::Ipv6))), 0);
     assert_eq!(found(handle.dump().zone(1).matching(Selector::zone(0))), 0);
     assert_eq!(found(handle.dump().zone(0).matching(Selector::zone_in_any_direction(0))), 2);
-    // Not even where the kernel could apply the one or the other.
+    // Not even where the kernel could apply one of them.
     let both = handle.dump().matching(any().mark(1)).matching(any().mark(2)).reset_counters().entries();
     assert!(matches!(both, Err(Error::Unsupported(_))));
 }
 
-/// Also by what the kernel's filter does not look at: keys of GRE, parts of ICMP.
+/// Also by parts that the kernel's filter ignores: GRE keys, parts of ICMP.
 #[test]
 fn a_selector_finds_every_part_of_a_tuple() {
     let mut handle = require_kernel!();

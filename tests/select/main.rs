@@ -1,4 +1,4 @@
-//! Selectors and filters: what they match, and what of it the kernel is asked.
+//! Selectors and filters: their matches, and the part that the kernel applies.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

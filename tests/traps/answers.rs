@@ -31,7 +31,7 @@ fn stop_leaves_the_rest_of_the_answer_to_the_next_query() {
     assert_eq!(count(&mut session), Ok(1000));
 }
 
-/// Of a query whose callback returned `NFCT_CB_FAILURE`, errno is that of something else.
+/// After a query whose callback returned `NFCT_CB_FAILURE`, errno belongs to an earlier call.
 #[test]
 fn failure_of_a_callback_has_a_stale_errno() {
     let mut handle = require_kernel!();
@@ -42,7 +42,7 @@ fn failure_of_a_callback_has_a_stale_errno() {
     assert_eq!(count(&mut session), Ok(1));
 }
 
-/// A result that nobody received is taken for that of the next query.
+/// An unread result is taken for that of the next query.
 #[test]
 fn unread_result_is_that_of_the_next_query() {
     let _handle = require_kernel!();
@@ -65,12 +65,12 @@ fn message_of_a_stranger_shifts_the_answers() {
     assert!(matches!(count(&mut session), Err(Error::OutOfStep(_))), "no answer is taken for another");
     session.reopen().expect("reopened");
     assert_eq!(count(&mut session), Ok(1));
-    // A handle cannot be sent to.
+    // A handle's socket refuses it.
     assert!(raw::send(raw::open().as_fd(), port(&handle), &message).is_err());
     assert_eq!(common::all(&mut handle).len(), 1);
 }
 
-/// The library begins a wait anew after each signal.
+/// The library restarts a wait after each signal.
 #[test]
 fn signals_prolong_a_wait_for_ever() {
     let _handle = require_kernel!();
@@ -81,7 +81,7 @@ fn signals_prolong_a_wait_for_ever() {
     assert!((time..25 * time).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
-/// A handle with event groups hands events to the callback of a query.
+/// A handle with event groups passes events to the callback of a query.
 #[test]
 fn events_come_between_the_parts_of_an_answer() {
     let mut handle = require_kernel!();
@@ -105,7 +105,7 @@ fn events_come_between_the_parts_of_an_answer() {
     assert_eq!(heard, 2);
 }
 
-/// `ENOBUFS` comes once, as an error of a receive that looks like any other; then events go on.
+/// `ENOBUFS` comes once, as an error of a receive that looks like any other; then events continue.
 #[test]
 fn lost_events_look_like_a_failed_receive() {
     let mut handle = require_kernel!();
@@ -120,7 +120,7 @@ fn lost_events_look_like_a_failed_receive() {
     assert_eq!(next, Ok(ControlFlow::Break(EventKind::New)));
 }
 
-/// The kernel has one errno for a caller without rights and for an entry whose timeout is fixed.
+/// The kernel uses one errno for a caller without rights and for an entry with a fixed timeout.
 #[test]
 fn fixed_timeout_looks_like_missing_rights() {
     let mut handle = require_kernel!();
@@ -145,7 +145,7 @@ fn refused_update_is_half_done() {
     assert_eq!(handle.get(made).expect("found").mark, Some(0), "the mark comes behind the status");
 }
 
-/// The library waits for an answer that was lost, and has no limit for it.
+/// The library waits for a lost answer, without a limit.
 #[test]
 fn lost_answer_is_waited_for_without_end() {
     let mut handle = require_kernel!();

@@ -7,7 +7,7 @@ use crate::{naming, object};
 use netfilter_conntrack::nfct::{Bitmask, Comparison, Conntrack, ObjectError, Session, attr};
 use netfilter_conntrack::{Error, ErrorKind, Flow, Labels, Tuple};
 
-/// The getters of C return 0 for an attribute that is not set, and errno decides.
+/// The getters of C return 0 for an attribute that is not set; only errno shows the difference.
 #[test]
 fn getter_of_an_unset_attribute_returns_0() {
     let mut ct = Conntrack::new().expect("an object");
@@ -42,7 +42,7 @@ fn width_of_an_attribute_is_for_the_caller_to_know() {
     assert_eq!(packets, None);
 }
 
-/// The addresses of both families are one place in the object.
+/// The addresses of both families share one place in the object.
 #[test]
 fn ipv4_address_of_an_ipv6_connection_is_four_of_its_bytes() {
     let ct = naming(udp("[2001:db8::1]:1", "[2001:db8::2]:2"));
@@ -53,7 +53,7 @@ fn ipv4_address_of_an_ipv6_connection_is_four_of_its_bytes() {
     assert_eq!(ct.get(attr::ORIG_IPV4_SRC), Some(Ipv4Addr::new(10, 0, 0, 1)));
 }
 
-/// Ports and the fields of ICMP are one place too.
+/// Ports and the fields of ICMP share one place too.
 #[test]
 fn port_of_a_ping_is_its_id() {
     let ping = naming(Tuple::ping(ip("10.0.0.1"), ip("10.0.0.2"), 77).expect("a tuple"));
@@ -63,7 +63,7 @@ fn port_of_a_ping_is_its_id() {
     assert_eq!(ping.get(attr::ICMP_ID), Some(77));
 }
 
-/// The setter derives the type of the reply from the family at that moment, and 255 without one.
+/// The setter derives the type of the reply from the family at that moment, and uses 255 without one.
 #[test]
 fn icmp_type_before_the_family_has_no_reply() {
     let mut ct = Conntrack::new().expect("an object");
@@ -85,7 +85,7 @@ fn set_up_reply_marks_what_it_does_not_set() {
     assert_eq!((ct.get(attr::REPL_IPV6_SRC), ct.get(attr::ICMP_TYPE)), (None, None));
 }
 
-/// Parts that the kernel takes together only are left out where one is missing, and the query succeeds.
+/// Parts that the kernel accepts only together are left out if one is missing, and the query succeeds.
 #[test]
 fn part_of_a_group_is_left_out() {
     let mut handle = require_kernel!();
@@ -100,7 +100,7 @@ fn part_of_a_group_is_left_out() {
     assert!(handle.get(new).is_err());
 }
 
-/// The builder asks for a port in NAT with some protocols, and drops it with others.
+/// The builder requests a port in NAT for some protocols, and drops it for others.
 #[test]
 fn nat_port_is_left_out() {
     let _handle = require_kernel!();
@@ -113,7 +113,7 @@ fn nat_port_is_left_out() {
     };
 }
 
-/// A name of a helper that is too long is cut, and names another one or none.
+/// A helper name that is too long is truncated, and names another helper or none.
 #[test]
 fn long_name_of_a_helper_is_cut() {
     let mut ct = Conntrack::new().expect("an object");
@@ -154,7 +154,7 @@ fn labels_without_room_are_dropped() {
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::LabelsOff, Some(libc::ENOSPC)));
 }
 
-/// In a comparison an attribute that is missing is equal to any.
+/// In a comparison, a missing attribute equals any value.
 #[test]
 fn missing_attribute_is_equal_to_any() {
     let tuple = udp("10.0.0.1:1", "10.0.0.2:2");
@@ -164,7 +164,7 @@ fn missing_attribute_is_equal_to_any() {
     assert!(!marked.matches(&bare, Comparison::all().masked()));
 }
 
-/// The bits of a label set have no limit, and the message that they are written to has one.
+/// The bits of a label set have no limit, but the message for them has one.
 #[test]
 fn label_beyond_127_overflows_the_message() {
     let mut labels = Bitmask::new().expect("labels");
@@ -175,7 +175,7 @@ fn label_beyond_127_overflows_the_message() {
     assert_eq!(labels.words(), [0, 0, 0, 1 << 31]);
 }
 
-/// The kernel refuses an entry without a timeout, and does not say that this is the reason.
+/// The kernel refuses an entry without a timeout, and does not report the reason.
 #[test]
 fn entry_without_a_timeout_is_an_invalid_argument() {
     let mut handle = require_kernel!();

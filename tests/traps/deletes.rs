@@ -1,4 +1,4 @@
-//! Deletes that take more than was asked for.
+//! Deletes of more entries than requested.
 
 use crate::common::{all, create, every_kind, flow, numbered, tcp, udp};
 use crate::naming;
@@ -6,7 +6,7 @@ use netfilter_conntrack::model::Family;
 use netfilter_conntrack::nfct::{Conntrack, DumpFilter, Expect, ObjectError, Session, attr, expect_attr};
 use netfilter_conntrack::{Error, ErrorKind, Expectation, Handle};
 
-/// C ignores the result of building the tuple, and the kernel takes a delete without one for "everything".
+/// C ignores the result of building the tuple, and the kernel treats a delete without one as "everything".
 #[test]
 fn incomplete_delete_flushes_the_table() {
     let mut handle = require_kernel!();
@@ -25,7 +25,7 @@ fn incomplete_delete_flushes_the_table() {
     assert_eq!(all(&mut handle).len(), before);
 }
 
-/// As for connections: a helper or a master alone names none.
+/// As for connections: a helper or a master alone names no expectation.
 #[test]
 fn incomplete_delete_flushes_the_expectations() {
     let mut handle = require_kernel!();
@@ -63,11 +63,12 @@ fn filtered_flush_has_another_meaning_in_another_release() {
     assert!(before.iter().filter(|flow| is_v4(flow)).all(|v4| left.iter().any(|flow| flow.id == v4.id)));
 }
 
-/// C sends the object's tuple and never its id, so it deletes the flow that has the tuple by now.
+/// C sends the object's tuple and never its id, so it deletes the flow that has the tuple now.
 #[test]
 fn delete_takes_the_next_entry_with_the_same_tuple() {
     let mut handle = require_kernel!();
-    // The id is made of the entry's place in memory, which the next entry can have too: others take it first.
+    // The id is derived from the entry's address in memory, which the next entry can also have: others take
+    // it first.
     let made = |handle: &mut Handle| {
         create(handle, [&numbered(0)]);
         handle.get(numbered(0)).expect("found")
@@ -94,7 +95,7 @@ fn flush_of_one_family_takes_both() {
     let mut handle = require_kernel!();
     create(&mut handle, &every_kind());
     let mut session = Session::open().expect("a session");
-    // It takes no family: one alone needs a filter.
+    // It takes no family: a single one needs a filter.
     session.flush().expect("flushed");
     assert_eq!(all(&mut handle), []);
 }

@@ -1,4 +1,4 @@
-//! Filters that pass more, or less, than they say.
+//! Filters that let more pass than they should, or less.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use netfilter_conntrack::model::{Protocol, SctpState};
 use netfilter_conntrack::nfct::{DumpFilter, EventFilter, Logic, ObjectError, Session, TupleFilter, attr};
 use netfilter_conntrack::{Event, Events, Handle, Result, TcpState};
 
-/// How many entries pass, or why the filter cannot be made: it needs a newer library.
+/// Returns the entries that pass; `None` if the filter needs a newer library.
 fn passing(fill: impl FnOnce(&mut DumpFilter) -> Result<()>) -> Option<Vec<u16>> {
     let mut filter = DumpFilter::new().expect("a filter");
     if let Err(error) = fill(&mut filter) {
@@ -28,7 +28,7 @@ fn passing(fill: impl FnOnce(&mut DumpFilter) -> Result<()>) -> Option<Vec<u16>>
     Some(ports)
 }
 
-/// A filter by an attribute that the library at hand does not know passes everything.
+/// A filter by an attribute that the installed library does not support passes everything.
 #[test]
 fn unknown_filter_attribute_passes_everything() {
     let mut handle = require_zones!();
@@ -38,7 +38,7 @@ fn unknown_filter_attribute_passes_everything() {
     }
 }
 
-/// The kernel of some releases has the filter by IPv6 address pass all other entries.
+/// Some kernels' filter by IPv6 address passes all other entries.
 #[test]
 fn filter_by_ipv6_address_is_inverted() {
     let mut handle = require_kernel!();
@@ -50,7 +50,7 @@ fn filter_by_ipv6_address_is_inverted() {
     }
 }
 
-/// A list of more than 85 marks is accepted, and decides wrongly.
+/// A list of more than 85 marks is accepted, and gives wrong results.
 #[test]
 fn long_filter_decides_wrongly() {
     let mut full = EventFilter::new().expect("a filter");
@@ -76,7 +76,7 @@ fn filter_has_its_addresses_the_other_way_round() {
     assert_eq!(heard(&mut handle, &ten, &flows), [0]);
 }
 
-/// Of several IPv6 networks releases before 1.1.0 look at the first.
+/// Of several IPv6 networks, releases before 1.1.0 use only the first.
 #[test]
 fn second_ipv6_network_of_a_filter_is_not_looked_at() {
     let mut handle = require_kernel!();
@@ -90,7 +90,7 @@ fn second_ipv6_network_of_a_filter_is_not_looked_at() {
     }
 }
 
-/// Groups are joined when a handle is opened, so what comes before its filter is attached passes.
+/// Groups are joined when a handle is opened, so events that come before its filter is attached pass.
 #[test]
 fn events_before_the_filter_pass_it() {
     let mut handle = require_kernel!();
@@ -110,7 +110,7 @@ fn events_before_the_filter_pass_it() {
     });
 }
 
-/// On a handle that makes queries a filter of events also drops answers, and a listing never ends.
+/// On a handle that makes queries, an event filter also drops answers, and a dump never ends.
 #[test]
 fn filter_of_events_drops_answers() {
     let mut handle = require_kernel!();
@@ -129,7 +129,7 @@ fn filter_keeps_pointers_into_its_tuple() {
     let mut handle = require_kernel!();
     create(&mut handle, [&numbered(1), &flow(tcp("10.0.0.1:7", "10.0.0.2:2"))]);
     let mut filter = DumpFilter::new().expect("a filter");
-    // Two in turn: the first is gone when the filter is used.
+    // Two in turn: the first no longer exists when the filter is used.
     for protocol in [Protocol::UDP, Protocol::TCP] {
         if filter.tuple(TupleFilter::new().src(ip("10.0.0.1")).protocol(protocol)).is_err() {
             return crate::common::lacks("filters by tuple are not of this library");

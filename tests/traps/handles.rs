@@ -1,4 +1,4 @@
-//! Handles and the process they are in.
+//! Handles and their process.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd};
@@ -22,7 +22,7 @@ fn socket_is_inherited_by_programs() {
     }
 }
 
-/// A handle is of the namespace that its thread was in when it was opened, wherever that goes.
+/// A handle belongs to the namespace of its thread at the time it was opened, even if the thread moves.
 #[test]
 fn handle_stays_in_the_namespace_it_was_opened_in() {
     let mut handle = require_kernel!();
@@ -43,7 +43,7 @@ fn handle_stays_in_the_namespace_it_was_opened_in() {
     assert_eq!(count(&mut Session::open().expect("a session")), 0);
 }
 
-/// A callback of objects that a handle was not opened for ends the process.
+/// A callback for objects that a handle was not opened for ends the process.
 #[test]
 fn handle_of_one_subsystem_ends_the_process_for_the_other() {
     let mut handle = require_kernel!();
@@ -58,7 +58,7 @@ fn handle_of_one_subsystem_ends_the_process_for_the_other() {
     assert_eq!(none, ControlFlow::Continue(()));
 }
 
-/// A callback that uses its handle takes the answers of the query that it is in. Here it does not compile, which
+/// A callback that uses its handle takes the answers of the running query. Here it does not compile, which
 /// the examples of `Session` and `Subscription` show; another handle can be used.
 #[test]
 fn handle_is_used_inside_of_its_callback() {

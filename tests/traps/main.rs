@@ -1,5 +1,5 @@
-//! The traps that users of the C library fall into: a test for each, named for the trap, which shows that it is
-//! none here. `docs/reliability.md` lists them.
+//! The traps that users of the C library fall into: a test for each, named for the trap, which shows that it
+//! does not exist here. `docs/reliability.md` lists them.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
@@ -21,7 +21,7 @@ fn object(flow: &Flow) -> Conntrack {
     Conntrack::try_from(flow).expect("an object")
 }
 
-/// That names an entry, and has nothing else.
+/// An object with a tuple, and nothing else.
 fn naming(tuple: Tuple) -> Conntrack {
     object(&Flow::new(tuple))
 }

@@ -1,4 +1,4 @@
-//! Objects: who frees them, and what is in their copies.
+//! Objects: their ownership, and the contents of their copies.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,7 +11,7 @@ use netfilter_conntrack::model::NatTarget;
 use netfilter_conntrack::nfct::{Bitmask, Conntrack, Expect, ObjectError, Parts, Session, attr, expect_attr};
 use netfilter_conntrack::{Error, Expectation, Flow, Tuple};
 
-/// The library frees the object behind the callback, unless that returned `NFCT_CB_STOLEN`.
+/// The library frees the object after the callback, unless that returned `NFCT_CB_STOLEN`.
 #[test]
 fn object_of_a_callback_is_freed_behind_it() {
     let mut handle = require_kernel!();
@@ -28,7 +28,7 @@ fn object_of_a_callback_is_freed_behind_it() {
     assert_eq!(sum, (0..100).sum::<u32>());
 }
 
-/// An exception or a `longjmp` through the library leaves it halfway.
+/// An exception or a `longjmp` through the library leaves it in an inconsistent state.
 #[test]
 fn panic_in_a_callback_goes_through_the_library() {
     let mut handle = require_kernel!();
@@ -41,7 +41,7 @@ fn panic_in_a_callback_goes_through_the_library() {
     assert!(session.get(&object(&numbered(7))).is_ok(), "the session is as good as before");
 }
 
-/// The object takes labels over, and frees them with the next ones: two objects must not have the same.
+/// The object takes over labels, and frees them when it gets others: two objects must not have the same.
 #[test]
 fn labels_are_freed_by_the_object() {
     let mut ct = Conntrack::new().expect("an object");
@@ -54,7 +54,7 @@ fn labels_are_freed_by_the_object() {
     assert_eq!(first.words(), [1, 0, 0, 0]);
 }
 
-/// `nfct_copy` loses the reply of a ping and the upper end of a port range, both of which the kernel then takes
+/// `nfct_copy` loses the reply of a ping and the upper end of a port range, and the kernel then takes both
 /// for others.
 #[test]
 fn copy_loses_replies_and_ports() {
@@ -68,8 +68,8 @@ fn copy_loses_replies_and_ports() {
     }
 }
 
-/// What a getter returns for a tuple of an expectation is the beginning of an object, and is read past its end by
-/// all that takes an object.
+/// A getter for a tuple of an expectation returns the beginning of an object, and every function that takes
+/// an object reads past its end.
 #[test]
 fn tuple_of_an_expectation_is_no_object() {
     let mut expect = Expect::new().expect("an object");
@@ -110,7 +110,7 @@ fn parser_reads_beyond_a_short_message() {
     }
 }
 
-/// `nfct_copy` of 1.1.1 has no function for the time of an event, and calls it all the same.
+/// `nfct_copy` of 1.1.1 has no function for the time of an event, and calls it nevertheless.
 #[test]
 fn copy_of_the_time_of_an_event_ends_the_process() {
     let mut copy = Conntrack::new().expect("an object");

@@ -1,4 +1,4 @@
-//! Text that is cut, mixed or missing.
+//! Text that is truncated, mixed or missing.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::{naming, object};
 use netfilter_conntrack::nfct::{Conntrack, LabelMap, LabelMapError, ObjectError, TextFormat};
 use netfilter_conntrack::{Flow, Labels};
 
-/// A label map of a file with this text.
+/// Returns a label map from a file with this text.
 fn map(name: &str, text: &str) -> Result<LabelMap, LabelMapError> {
     let path = std::env::temp_dir().join(format!("nfct-traps-{}-{name}", std::process::id()));
     fs::write(&path, text).expect("written");
@@ -16,7 +16,7 @@ fn map(name: &str, text: &str) -> Result<LabelMap, LabelMapError> {
     map
 }
 
-/// With labels the printer returns a length that fits, of a text that was cut.
+/// With labels the printer returns a length that fits, for text that was truncated.
 #[test]
 fn text_is_cut_and_reported_as_whole() {
     let lines: String = (0..128).map(|bit| format!("{bit} label-{bit}-{}\n", "x".repeat(40))).collect();
@@ -27,7 +27,7 @@ fn text_is_cut_and_reported_as_whole() {
     assert_eq!(text.matches("label-").count(), 128);
 }
 
-/// XML is put together in one buffer of the process.
+/// XML is built in one buffer of the process.
 #[test]
 fn xml_of_two_threads_is_mixed() {
     std::thread::scope(|scope| {
@@ -44,14 +44,14 @@ fn xml_of_two_threads_is_mixed() {
     });
 }
 
-/// An object without a protocol is not printed, and errno is of something else.
+/// An object without a protocol is not printed, and errno belongs to an earlier call.
 #[test]
 fn text_without_a_protocol_fails_with_a_stale_errno() {
     let text = Conntrack::new().expect("an object").to_text(TextFormat::plain());
     assert_eq!(text, Err(ObjectError::Incomplete { missing: "ATTR_ORIG_L4PROTO" }));
 }
 
-/// A file without a label is NULL with errno 0, as success has it.
+/// For a file without a label the result is NULL with errno 0, as if it had succeeded.
 #[test]
 fn label_file_without_labels_fails_with_errno_0() {
     let empty = map("empty", "# nothing\n");

@@ -1,4 +1,4 @@
-//! Sharing out zones, and taking them back empty.
+//! Allocating zones, and releasing them empty.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,7 +46,7 @@ fn a_zone_in_one_direction_is_in_use_and_is_emptied_too() {
         zones.adopt(zone).expect("found in use");
         assert_eq!(zones.release(&mut handle, zone), Ok(1));
     }
-    // What has the number 7 is in zone 0 with its replies, and stays.
+    // Entries with the number 7 in the original direction have their replies in zone 0, and stay.
     assert_eq!(tuples(&all(&mut handle)), tuples(&spared));
 }
 
@@ -95,13 +95,13 @@ fn what_was_not_given_is_not_taken_back_and_nothing_is_sent() {
     assert_good(&mut handle);
 }
 
-/// What a program does that begins again: it finds the zones of others and takes over its own.
+/// A program that restarts finds the zones of others and adopts its own.
 #[test]
 fn after_a_restart_zones_are_adopted() {
     let mut handle = require_kernel!();
     create(&mut handle, &in_zones([10, 11]));
     let mut zones = ZoneAllocator::scan(&mut handle, 10..=13).expect("a scan");
-    // One with flows and one without are its own; the other is a stranger's.
+    // One zone with flows and one without are its own; the other belongs to another program.
     let refused = InputError::ZoneNotFree { zone: 10, state: ZoneState::InUse };
     assert_eq!(zones.allocate_exact(10), Err(refused));
     assert_eq!((zones.adopt(10), zones.adopt(12)), (Ok(()), Ok(())));
@@ -151,7 +151,7 @@ fn a_zone_that_cannot_be_emptied_stays_allocated() {
     assert!(!zones.is_allocated(10) && in_zone(&mut handle, 10).is_empty());
 }
 
-/// A rule that still assigns the zone, as several writers that never stop.
+/// A rule that still assigns the zone, simulated by several writers that never stop.
 #[test]
 fn a_zone_that_fills_up_again_is_not_free() {
     let mut handle = require_kernel!();
@@ -189,7 +189,7 @@ fn a_zone_that_fills_up_again_is_not_free() {
         let words = "zone 10 could not be emptied: entries are made in it all the time (";
         assert!(text.starts_with(words), "{text}");
     });
-    // It was not given up: no other tenant can have it, and it can be released when there is peace.
+    // It stays allocated: no other tenant can have it, and it can be released once the writers stop.
     assert_eq!((zones.allocate(), zones.is_allocated(10)), (Ok(11), true));
     assert!(zones.allocate().is_err());
     zones.release(&mut handle, 10).expect("emptied");

@@ -1,4 +1,4 @@
-//! Zones: listed, shared out, emptied.
+//! Zones: listed, allocated, emptied.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
@@ -8,6 +8,6 @@ mod allocator;
 mod neutron;
 mod zones;
 
-/// Counts for each thread, so tests at the same time do not disturb each other.
+/// Counts per thread, so that tests running at the same time do not disturb each other.
 #[global_allocator]
 static MEMORY: common::memory::Counting = common::memory::Counting;

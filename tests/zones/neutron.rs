@@ -1,5 +1,5 @@
-//! Faults that a widely used program has at these tasks, one test for each, showing that they are
-//! not here.
+//! Faults of a widely used program in these tasks, with one test for each, which shows that they do not exist
+//! here.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +33,7 @@ fn n02_entries_with_a_zone_in_one_direction_are_listed() {
     let listed = handle.dump().matching(Selector::zone_in_any_direction(10)).entries().unwrap();
     let listed = listed.collect::<Result<Vec<_>>>().unwrap();
     assert_eq!(tuples(&listed), tuples(&[one_way[0].clone(), one_way[1].clone(), numbered(2).zone(10)]));
-    // Exactly is exactly.
+    // A zone of both directions matches exactly.
     assert_eq!(tuples(&in_zone(&mut handle, 10)), tuples(&[numbered(2).zone(10)]));
     assert_eq!(tuples(&in_zone(&mut handle, Zone::original_only(10))), tuples(&one_way[..1]));
     assert_eq!(tuples(&in_zone(&mut handle, Zone::reply_only(10))), tuples(&one_way[1..]));
@@ -47,7 +47,7 @@ fn n03_every_protocol_is_listed() {
     assert_eq!(tuples(&in_zone(&mut handle, 10)), tuples(&flows));
 }
 
-/// What no kernel entry can show here, an offloaded flow, is in the tests of the decoder.
+/// An offloaded flow, which cannot be created here, is in the tests of the decoder.
 #[test]
 fn n04_an_entry_may_lack_state_and_mark() {
     let mut handle = require_kernel!();
@@ -154,7 +154,7 @@ fn n08_fields_are_typed_so_any_mixture_can_be_sorted() {
     let mut flows = all(&mut handle);
     flows.sort_by_key(|flow| (flow.original.ports().map(|ports| ports.dst), flow.original.dst()));
     let ports = flows.iter().map(|flow| flow.original.ports().map(|ports| ports.dst)).collect::<Vec<_>>();
-    // Those with ports, of which this kernel has four or fewer or more, come behind those without.
+    // The number of entries with ports depends on the kernel; they come after those without.
     let with = every_kind().iter().filter(|flow| flow.original.ports().is_some()).count();
     assert_eq!(ports, [vec![None; flows.len() - with], vec![Some(80); with]].concat());
     // The code of a ping is not its port.
@@ -193,7 +193,7 @@ fn n09_memory_does_not_grow_with_the_table() {
     };
     let (small, large) = (count(100), count(10_000));
     assert_eq!(small, large, "bytes held at most while listing");
-    // The handle's own buffer does for all; an entry is not worth an allocation.
+    // The handle's own buffer is enough for all; entries need no allocation.
     assert!(large < 512, "{large}");
 }
 
@@ -227,7 +227,7 @@ fn n12_the_cause_of_a_failure_is_kept() {
         Some((Operation::Open, &Subject::Socket))
     );
     assert!(matches!(search, Err(Error::PermissionDenied(_))), "{search:?}");
-    // With rights, the range is what is exhausted.
+    // With rights, the range is exhausted.
     assert_eq!(handle.find_unused_zone(10..=10), Err(Error::NoUnusedZone { first: 10, last: 10 }));
 }
 
@@ -266,14 +266,14 @@ fn n14_what_became_of_every_entry_is_reported() {
     assert_eq!(outcome.failed.iter().map(|(key, _)| *key).collect::<Vec<_>>(), keys[64..]);
     assert!(outcome.failed.iter().all(|(_, error)| error.raw_os_error() == Some(libc::ENOTSOCK)));
     assert!(!outcome.is_complete());
-    // It is as reported, and the rest can be done now.
+    // The table is as reported, and the rest can be done now.
     assert_eq!(tuples(&all(&mut handle)), tuples(&flows[64..]));
     let rest = common::delete_each(&mut handle, outcome.failed.iter().map(|(key, _)| key)).unwrap();
     assert!(rest.is_complete() && rest.deleted == keys[64..]);
 }
 
-/// Creates a flow with the tuple and zone of one that was deleted, and with another id: not in its
-/// place in memory, which flows that are created first may take.
+/// Creates a flow with the tuple and zone of a deleted one, but with another id: at another address in
+/// memory, because flows created first may take the old one.
 fn successor(handle: &mut Handle, old: &Flow) -> Flow {
     for number in 1000..1100 {
         create(handle, [&numbered(number)]);
@@ -355,7 +355,7 @@ fn n17_numbers_are_those_of_the_c_headers() {
     }
 }
 
-/// The kernel's own text has the ports and the mark as they were meant, not with bytes swapped.
+/// The kernel's own text has the ports and the mark as intended, not with bytes swapped.
 #[test]
 fn n17_numbers_reach_the_kernel_in_its_byte_order() {
     let mut handle = require_kernel!();
@@ -383,7 +383,7 @@ fn m3_a_zone_in_use_is_never_handed_out() {
     }
     for zone in used {
         assert!(matches!(handle.find_unused_zone(zone..=zone), Err(Error::NoUnusedZone { .. })));
-        // Wherever a range begins and ends around a used zone, that zone is not the answer.
+        // For every range that begins and ends around a used zone, that zone is not the answer.
         for first in zone.saturating_sub(2)..=zone {
             for last in zone..=zone.saturating_add(2) {
                 assert_ne!(handle.find_unused_zone(first..=last).ok(), Some(zone), "{first}..={last}");

@@ -64,7 +64,7 @@ fn the_lowest_unused_zone_of_a_range_is_found() {
         (10..=30, Ok(10)), // the first
         (20..=30, Ok(23)), // one between
         (20..=23, Ok(23)), // the last, and the only one
-        (24..=25, Ok(25)), // the only one behind a used one
+        (24..=25, Ok(25)), // the only one after a used one
         (23..=23, Ok(23)), // a range of one
         (20..=22, none_unused(20..=22)),
         (24..=24, none_unused(24..=24)),
@@ -103,7 +103,7 @@ fn a_zone_in_one_direction_is_in_use() {
     create(&mut handle, &in_zones([Zone::original_only(5), Zone::reply_only(6)]));
     assert_eq!(handle.find_unused_zone(5..=7), Ok(7));
     assert_eq!(handle.find_unused_zone(5..=6), none_unused(5..=6));
-    // Zone 0 is where their other directions are.
+    // Their other directions are in zone 0.
     assert_eq!(handle.find_unused_zone(0..=65_535), Ok(1));
     assert_eq!(handle.zones_in_use().unwrap().iter().collect::<Vec<_>>(), [0, 5, 6]);
 }
@@ -131,14 +131,14 @@ fn the_search_stops_when_every_zone_of_the_range_was_seen() {
     const ENTRIES: usize = 20_000;
     create(&mut handle, &(0..ENTRIES as u32).map(|number| numbered(number).zone(7)).collect::<Vec<_>>());
     assert_eq!(handle.find_unused_zone(7..=7), none_unused(7..=7));
-    // The listing is still running: most of it was never read.
+    // The dump is still running: most of it was never read.
     let left = tap::drain(&handle).len();
     assert!(left > ENTRIES * 9 / 10, "{left} of {ENTRIES} entries were left unread");
-    // The handle does not mind, be the rest read or not.
+    // The handle works, whether the rest was read or not.
     assert_good(&mut handle);
     assert_eq!(handle.find_unused_zone(7..=7), none_unused(7..=7));
     assert_good(&mut handle);
-    // With a zone to be found there is no way round the whole table, which is then read to its end.
+    // If a zone can be found, the whole table has to be read to its end.
     assert_eq!(handle.find_unused_zone(7..=8), Ok(8));
     assert_eq!(tap::waiting(&handle), None);
 }

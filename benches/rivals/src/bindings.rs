@@ -23,8 +23,8 @@ pub(crate) fn dump() -> Result<Done> {
     watch.stop(entries)
 }
 
-/// Reads what peer.c reads of an entry, in one pass over the attributes: the crate's getters begin
-/// each from the front.
+/// Reads the same fields as peer.c, in one pass over the attributes: each of the crate's getters starts again
+/// at the first attribute.
 fn read(attrs: IterableConntrackAttrs<'_>) -> Result<()> {
     for attr in attrs {
         match attr? {

@@ -1,4 +1,4 @@
-//! What other crates take for work that the benchmark measures, each as its documentation has it.
+//! The benchmark's jobs with other crates, each written as its documentation shows.
 //!
 //! ```text
 //! rivals nlink-dump        lists the table with nlink's stream
@@ -6,7 +6,7 @@
 //! rivals bindings-dump     lists the table with the iterator of netlink-bindings
 //! ```
 //!
-//! Prints what it took as the jobs of the benchmark do.
+//! Prints its measurements in the format of the benchmark's jobs.
 
 mod bindings;
 mod nlink;

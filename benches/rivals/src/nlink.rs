@@ -38,13 +38,13 @@ pub(crate) fn create(count: u32) -> Result<Done> {
             connection.add_conntrack(flow(number)).await?;
         }
         let done = watch.stop(count.into())?;
-        // Left to the kernel, the entries would be removed while the next job runs.
+        // If left to the kernel, the entries would be removed while the next job runs.
         connection.flush_conntrack().await?;
         Ok(done)
     })
 }
 
-/// The flow that `numbered` in flows.rs makes of the same number.
+/// The same flow that `numbered` in flows.rs makes for this number.
 fn flow(number: u32) -> ConntrackBuilder {
     let (src, dst) = (Ipv4Addr::from(0x0a00_0000 + number / 16), Ipv4Addr::new(192, 0, 2, 1));
     ConntrackBuilder::new_v4(IpProtocol::Tcp)

@@ -1,5 +1,5 @@
-//! No descriptor left, for every number of descriptors that are: each operation is a complete success or
-//! `System`, and afterwards none is lost.
+//! Runs out of descriptors at every possible point: each operation is a complete success or `System`, and
+//! afterwards no descriptor has leaked.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ pub(crate) struct Descriptors {
     handle: Handle,
 }
 
-/// An operation that needs descriptors, and how many of the flows it came to.
+/// An operation that needs descriptors; it returns the number of flows that it reached.
 type Operation = fn(&mut Handle) -> Outcome<u64>;
 
 const OPERATIONS: [(&str, Operation); 9] = [
@@ -115,17 +115,17 @@ impl Descriptors {
     }
 }
 
-/// The numbers of the descriptors that are open.
+/// The numbers of the open descriptors.
 fn open_descriptors() -> Result<BTreeSet<u64>> {
     let listing = fs::read_dir("/proc/self/fd")?;
     let numbers = listing.map(|file| Ok(file?.file_name().to_string_lossy().parse()?));
     let numbers = numbers.collect::<Result<BTreeSet<u64>>>()?;
-    // That of the listing is closed again.
+    // The descriptor of this directory listing is closed again.
     let is_open = |number: &u64| fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
     Ok(numbers.into_iter().filter(is_open).collect())
 }
 
-/// The limit that leaves so many numbers free below it.
+/// The limit that leaves `left` free numbers below it.
 fn with_free(open: &BTreeSet<u64>, left: u64) -> u64 {
     let free = (0..).filter(|number| !open.contains(number));
     free.take(left as usize + 1).last().unwrap_or(0)
@@ -145,7 +145,7 @@ fn set_limit(descriptors: u64) -> Result<()> {
     // SAFETY: the limit is live.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     limit.rlim_cur = descriptors;
-    // SAFETY: the limit is live; only this process has it.
+    // SAFETY: the limit is live; it applies to this process alone.
     match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error().into()),

@@ -1,4 +1,4 @@
-//! Lists the table while it changes. What nobody changes must be in every listing, as it was made.
+//! Dumps the table while it changes. Entries that nobody changes must be in every dump, unchanged.
 
 use netfilter_conntrack::model::Family;
 use netfilter_conntrack::{Flow, Handle, Result as Outcome, Selector};
@@ -18,7 +18,7 @@ impl Dumps {
         Ok(Self { handle: handle(BUFFERS[0])?, chance: Chance::new(seed) })
     }
 
-    /// Reads a listing, and looks for the flows that never change, as far as they belong to it.
+    /// Reads a dump, and looks for the constant flows that belong to it.
     fn read(
         entries: impl Iterator<Item = Outcome<Flow>>,
         belongs: impl Fn(&Flow) -> bool,
@@ -29,7 +29,7 @@ impl Dumps {
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
-                // It says that something may be missing.
+                // The error reports that entries may be missing.
                 Err(error @ netfilter_conntrack::Error::Interrupted(_)) => {
                     tally.error(error.kind());
                     return Ok(());
@@ -64,7 +64,7 @@ impl Job for Dumps {
                 let belongs = |flow: &Flow| flow.mark == Some(3) && v6(flow);
                 Self::read(handle.dump().matching(selector).entries()?, belongs, tally)?;
             }
-            // One that is left before its end.
+            // A dump that is dropped before its end.
             3 => {
                 let some = self.chance.below(100) as usize;
                 handle.dump().entries()?.take(some).try_for_each(|entry| entry.map(drop))?;

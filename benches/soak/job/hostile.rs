@@ -1,4 +1,4 @@
-//! A process with `CAP_NET_ADMIN` that sends messages to the sockets of the others.
+//! A process with `CAP_NET_ADMIN` that sends messages to the sockets of the other jobs.
 
 use std::io::ErrorKind::ConnectionRefused;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,7 +10,7 @@ use crate::post::{Changes, Job, Tally};
 use crate::victims::{self, Victim};
 use crate::{Result, raw};
 
-/// The groups of events of flows and expectations: new, changed, gone.
+/// The groups of events of flows and expectations: new, changed, deleted.
 const GROUPS: u32 = 6;
 
 pub(crate) struct Hostile {
@@ -28,7 +28,7 @@ impl Hostile {
     fn attack(&mut self, victim: &Victim, tally: &mut Tally) {
         let message = self.forge.for_socket(victim.port);
         let sent = raw::send(self.socket.as_fd(), victim.port, &message);
-        // A socket that is full, or closed meanwhile, gets nothing.
+        // A socket that is full, or has been closed meanwhile, receives nothing.
         let refused = match sent {
             Ok(()) => false,
             Err(error) if error.kind() == ConnectionRefused => true,
@@ -53,9 +53,9 @@ impl Job for Hostile {
                 *tally.errors.entry("multicast".to_owned()).or_default() += 1;
                 tally.operations += 1;
             }
-            // The kernel's answers, and others' to messages that looked like requests.
+            // Answers of the kernel and of other processes to messages that looked like requests.
             while raw::receive(self.socket.as_fd()).is_some() {}
-            // The others are to get some work done.
+            // Leaves the other jobs time to work.
             sleep(Duration::from_micros(500));
         }
         Ok(())

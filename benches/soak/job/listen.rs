@@ -1,5 +1,5 @@
-//! Streams of events, with receive buffers of every size. The events that came and those that were reported
-//! as lost are all that the kernel sent.
+//! Streams of events, with receive buffers of every size. Received events and reported losses add up to all
+//! events that the kernel sent.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::world::{self, BUFFERS, Chance};
 
 const STREAMS: usize = 3;
 
-/// A stream, and what came of it.
+/// A stream, and the number of its events.
 pub(crate) struct Counted {
     events: Events,
     pub(crate) seen: Changes,
@@ -26,12 +26,12 @@ impl Counted {
         Ok(Self::over(Events::builder().receive_buffer(buffer).open()?, before))
     }
 
-    /// A stream that was opened after these changes.
+    /// Wraps a stream that was opened after these changes.
     pub(crate) fn over(events: Events, before: Changes) -> Self {
         Self { events, seen: Changes::default(), lost: 0, before }
     }
 
-    /// Reads what comes within a time, at most so many events.
+    /// Reads events for the given time, at most `most` of them.
     pub(crate) fn read(&mut self, time: Duration, most: u32, tally: &mut Tally) -> Result<()> {
         for _ in 0..most {
             let Some(event) = self.events.next_timeout(time) else { return Ok(()) };
@@ -56,8 +56,8 @@ impl Counted {
         Ok(())
     }
 
-    /// Reads everything that is there, and holds the counts to what was done. Only where others send too may
-    /// more be reported as lost.
+    /// Reads everything that is there, and compares the counts with the changes made. Only if other processes
+    /// also send to the socket may more losses be reported.
     pub(crate) fn settle(&mut self, all: Changes, alone: bool, tally: &mut Tally) -> Result<()> {
         self.read(Duration::from_millis(20), u32::MAX, tally)?;
         let sent = all.since(self.before);
@@ -101,7 +101,7 @@ impl Job for Listener {
         for stream in &mut self.streams {
             stream.settle(all, false, tally)?;
         }
-        // Others go on in their place, with another buffer.
+        // A new stream takes its place, with another buffer.
         let oldest = self.streams.remove(0);
         drop(oldest);
         self.streams.push(Counted::open(*self.chance.one_of(&BUFFERS), all)?);

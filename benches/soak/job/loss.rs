@@ -1,5 +1,5 @@
-//! Bursts of changes in a namespace of its own, and streams that are too small for them: of each burst, what
-//! came and what was reported as lost are exactly what was sent.
+//! Bursts of changes in a namespace of its own, and streams with buffers too small for them. For each burst,
+//! received events and reported losses add up to exactly the events sent.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::Result;
 use crate::post::{Changes, Job, Tally};
 use crate::world::{self, BUFFERS, Chance, WRITER};
 
-/// How many turns the streams last.
+/// The number of turns that the streams last.
 const LIFE: u32 = 20;
 
 pub(crate) struct Losses {
@@ -30,7 +30,7 @@ impl Losses {
         })
     }
 
-    /// Creates, changes and deletes flows, and lets the streams read some of it in between.
+    /// Creates, changes and deletes flows, and lets the streams read some of the events in between.
     fn burst(&mut self, tally: &mut Tally) -> Result<()> {
         let flows = 1 + self.chance.below(500);
         let updates = self.chance.below(flows + 1);

@@ -1,5 +1,5 @@
-//! Mirrors with receive buffers that overrun, one followed change by change and one only brought up to date.
-//! At each pause both are what the kernel has.
+//! Mirrors with receive buffers that overrun, one followed change by change and one only synchronized. At
+//! each pause both equal the kernel's table.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(crate) struct Mirrors {
     handle: Handle,
     followed: Mirror,
     synced: Mirror,
-    /// What the changes of the one that is followed add up to.
+    /// The sum of the changes of the mirror that is followed.
     shadow: BTreeMap<Key, Flow>,
     chance: Chance,
 }
@@ -55,12 +55,13 @@ impl Mirrors {
     }
 }
 
-/// A mirror whose buffer stays as small as it is, and that drops changes soon that nobody reads.
+/// Opens a mirror whose buffer never grows, and which soon drops unread changes.
 fn mirror(buffer: usize) -> Result<Mirror> {
     Ok(Mirror::builder().receive_buffer(buffer).receive_buffer_limit(0).unread_limit(256).open()?)
 }
 
-/// A flow without what moves by itself: the time left, and the kernel's reference count.
+/// Returns a flow without the fields that change by themselves: the time left, and the kernel's reference
+/// count.
 fn steady(mut flow: Flow) -> Flow {
     (flow.timeout, flow.use_count) = (None, None);
     flow
@@ -110,7 +111,7 @@ impl Job for Mirrors {
             }
         }
         drop((copies, kernel));
-        // A new one in its place, with another buffer.
+        // A new mirror takes its place, with another buffer.
         self.synced = std::mem::replace(&mut self.followed, mirror(*self.chance.one_of(&BUFFERS))?);
         self.shadow = by_key(&self.followed);
         Ok(())

@@ -19,21 +19,21 @@ use netfilter_conntrack::Handle;
 use super::post::{self, Job};
 use super::{Result, alarm};
 
-/// Tells the program to do one job.
+/// The flag that makes the program run one job.
 pub(crate) const FLAG: &str = "--job";
-/// The one that sends forged messages to the others.
+/// The job that sends forged messages to the others.
 pub(crate) const HOSTILE: &str = "hostile";
 
-/// Where a job works.
+/// The table that a job works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// On the table that most of them share, with the hostile one beside them.
+    /// The table that most jobs share, and whose sockets the hostile process attacks.
     Common,
     /// In a namespace of its own.
     Own,
 }
 
-/// Who works.
+/// The jobs.
 pub(crate) const CREW: [(&str, Place); 12] = [
     ("writer 1", Place::Common),
     ("writer 2", Place::Common),
@@ -49,7 +49,7 @@ pub(crate) const CREW: [(&str, Place); 12] = [
     ("descriptors", Place::Own),
 ];
 
-/// Runs the job that the words name.
+/// Runs the job with this name.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let (name, numbers) = words.split_first().ok_or("no job named")?;
     let numbers = numbers.iter().map(|word| word.parse()).collect::<Result<Vec<u64>, _>>()?;
@@ -91,7 +91,7 @@ fn own_namespace() -> Result<()> {
     }
 }
 
-/// A handle with a receive buffer of this size.
+/// Opens a handle with a receive buffer of this size.
 fn handle(buffer: usize) -> Result<Handle> {
     let mut handle = Handle::open()?;
     handle.set_receive_buffer(buffer)?;

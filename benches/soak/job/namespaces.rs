@@ -1,5 +1,5 @@
-//! Namespaces that go away: nobody is in them any more, their names are removed, and whatever was opened in
-//! them before goes on working, until the last of it is dropped and all is gone.
+//! Namespaces that go away: no thread is in them any more, and their names are removed. Everything opened in
+//! them before keeps working, until the last of it is dropped and all is gone.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::world::{self, BUFFERS, Chance, WRITER};
 
 pub(crate) struct Namespaces {
     chance: Chance,
-    /// A handle that outlives its namespace's last thread by many turns, and how many flows it has.
+    /// A handle that outlives its namespace's last thread by many turns, and the number of its flows.
     kept: Option<(Handle, u32)>,
     path: PathBuf,
 }
@@ -28,7 +28,7 @@ impl Namespaces {
         Ok(Self { chance: Chance::new(seed), kept: None, path })
     }
 
-    /// A namespace that nobody is in.
+    /// Creates a namespace without any thread in it.
     fn new_namespace() -> Result<Namespace> {
         let made = thread::spawn(|| -> Result<Namespace, String> {
             own_namespace().map_err(|error| error.to_string())?;
@@ -44,7 +44,7 @@ impl Namespaces {
         let mut stream = Counted::open_in(*self.chance.one_of(&BUFFERS), &there)?;
         let mut mirror = Mirror::builder().open_in(&there)?;
         let mut session = Session::open_in(&there)?;
-        // Only what was opened in it keeps it now.
+        // From here on, only the objects opened in the namespace keep it alive.
         drop(there);
         let flows = 1 + self.chance.below(300);
         let mut changes = Changes::default();
@@ -76,7 +76,7 @@ impl Namespaces {
         self.keep(handle, u32::try_from(left)?)
     }
 
-    /// Keeps one of them for a while, and has a look at the one that was kept.
+    /// Keeps one of the handles for a while, and checks the one that was kept.
     fn keep(&mut self, handle: Handle, flows: u32) -> Result<()> {
         if let Some((kept, expected)) = &mut self.kept {
             let entries = kept.dump().entries()?.count() as u32;
@@ -92,7 +92,7 @@ impl Namespaces {
         Ok(())
     }
 
-    /// A name that is there and then not, and a file that is no namespace.
+    /// Opens a name after its removal, and a file that is not a namespace.
     fn name(&mut self, tally: &mut Tally) -> Result<()> {
         File::create(&self.path)?;
         let wrong = Namespace::at(&self.path).and_then(|file| Handle::open_in(&file));
@@ -119,7 +119,7 @@ impl Job for Namespaces {
     fn turn(&mut self, tally: &mut Tally) -> Result<()> {
         self.visit(tally)?;
         self.name(tally)?;
-        // The kernel takes longer to clean a namespace up than it takes to make one.
+        // The kernel takes longer to clean up a namespace than to make one.
         thread::sleep(Duration::from_millis(20));
         Ok(())
     }

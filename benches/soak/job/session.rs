@@ -1,5 +1,5 @@
-//! Sessions of the C library. A message of somebody else ends a query with an error and puts the session out of
-//! step; then it is opened again, and the table has the answer that was missed.
+//! Sessions of the C library. A message from another process ends a query with an error and puts the session
+//! out of step; the job then reopens the session, and reads the missed answer from the table.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use crate::post::{Changes, Job, Tally};
 use crate::world::{self, BASE, BASE_FLOWS, Chance, SESSION};
 
 const FLOWS: u32 = 300;
-/// How many turns one session lasts at most.
+/// The most turns of one session.
 const LIFE: u32 = 40;
 
 pub(crate) struct Sessions {
@@ -22,10 +22,10 @@ pub(crate) struct Sessions {
     turns: u32,
 }
 
-/// What became of a query.
+/// The known result of a query.
 enum Fate {
     Known(Option<ErrorKind>),
-    /// It was not made, or nobody knows whether it was.
+    /// The query was not sent, or its result was missed.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ impl Sessions {
         Ok(Self { session, handle, chance: Chance::new(seed), marks, turns: 0 })
     }
 
-    /// The fate of a query: after what is no answer of the kernel the session begins anew.
+    /// Returns the fate of a query; if the result did not come from the kernel, the session is reopened.
     fn judge<T>(&mut self, result: Outcome<T>, tally: &mut Tally) -> Result<(Fate, Option<T>)> {
         tally.operations += 1;
         let error = match result {
@@ -46,7 +46,7 @@ impl Sessions {
         tally.error(error.kind());
         match error {
             Error::NotFound(_) | Error::Exists(_) => return Ok((Fate::Known(Some(error.kind())), None)),
-            // Messages of others take room in the socket.
+            // Messages of other processes take up space in the socket.
             Error::Overrun(_) => {}
             Error::System(_) if error.raw_os_error() == Some(libc::ENOMSG) => {}
             error => return Err(error.into()),
@@ -61,7 +61,7 @@ impl Sessions {
     fn change(&mut self, tally: &mut Tally) -> Result<()> {
         let number = self.chance.below(FLOWS);
         let there = self.marks[number as usize];
-        // Another than it has, so that the table shows whether a change was made whose answer was missed.
+        // A new mark, so that the table shows whether a change with a missed answer was made.
         let mark = there.map_or(1, |mark| mark % 100 + 1);
         let flow = world::flow(SESSION, number);
         let (result, expected) = match self.chance.below(3) {
@@ -88,7 +88,7 @@ impl Sessions {
         }
     }
 
-    /// Asks the kernel past the session what is there now, and notes what changed.
+    /// Reads the current entry through the other handle, and records the change.
     fn look(&mut self, number: u32, tally: &mut Tally) -> Result<()> {
         let now = match self.handle.get(world::flow(SESSION, number).key()) {
             Ok(entry) => entry.mark,
@@ -105,7 +105,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Lists everything. Where it succeeds, everything that never changes was there.
+    /// Lists everything. If that succeeds, every flow that never changes was listed.
     fn list(&mut self, tally: &mut Tally) -> Result<()> {
         let mut missing = vec![true; BASE_FLOWS as usize];
         let mut wrong = None;

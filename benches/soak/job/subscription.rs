@@ -25,7 +25,7 @@ impl Listener {
         Self::after(Changes::default(), Chance::new(seed))
     }
 
-    /// One that was opened after these changes, with any receive buffer.
+    /// Opens one after these changes, with a random receive buffer.
     fn after(before: Changes, mut chance: Chance) -> Result<Self> {
         let events = Subscription::open(EventKind::ALL)?;
         let buffer = i32::try_from(*chance.one_of(&BUFFERS))?;
@@ -33,7 +33,7 @@ impl Listener {
         Ok(Self { events, seen: Changes::default(), overruns: 0, before, chance })
     }
 
-    /// Reads what comes within a time. Returns whether anything did: more may be there.
+    /// Reads events for the given time. Returns whether there were any, because more may follow.
     fn read(&mut self, time: Duration, tally: &mut Tally) -> Result<bool> {
         let Self { events, seen, .. } = self;
         let before = seen.sum();

@@ -1,4 +1,4 @@
-//! Fills a part of the table and deletes it by selectors, while somebody else takes some of it away.
+//! Fills a part of the table and deletes it by selectors, while another handle deletes some of its entries.
 
 use netfilter_conntrack::handle::Change;
 use netfilter_conntrack::{Handle, Outcome, Selector};
@@ -8,9 +8,9 @@ use crate::Result;
 use crate::post::{Changes, Job, Tally};
 use crate::world::{BUFFERS, Chance, SWEEPER, SWEPT_ZONE, flow};
 
-/// How many flows a sweep is made on.
+/// The number of flows of a sweep, at most.
 const FLOWS: u32 = 1500;
-/// The mark of the flows that are to be swept, and one that the others get meanwhile.
+/// The mark of the flows to be swept, and one that the others get meanwhile.
 const SWEPT: u32 = 0x1000;
 const CHANGED: u32 = 0x2000;
 
@@ -37,14 +37,14 @@ impl Sweep {
         Ok(u64::from(count.div_ceil(3)))
     }
 
-    /// Deletes those that are to be swept. A rival deletes every flow that the sweep has just deleted again, and the
-    /// one that comes after, so that the sweep finds some gone.
+    /// Deletes the marked flows. Meanwhile a rival deletes up to 20 of them, every fifth from the end of the
+    /// listing, so that the sweep finds some already gone.
     fn sweep(&mut self, swept: u64, tally: &mut Tally) -> Result<()> {
         let selector = || Selector::zone(SWEPT_ZONE).mark(SWEPT);
         let listed = self.handle.delete_matching(selector()).dry_run()?;
         let listed = listed.collect::<netfilter_conntrack::Result<Vec<_>>>()?;
         equal("a dry run", listed.len() as u64, swept)?;
-        // The last of them are behind those that the sweep has read when it begins to delete.
+        // The last entries come after the part of the dump that the sweep has read when its deletes begin.
         let rivals = listed.iter().rev().step_by(5).take(20);
         let mut targets: Vec<_> = rivals.collect();
         let (rival, mut taken, mut failed) = (&mut self.rival, 0, None);
@@ -62,7 +62,7 @@ impl Sweep {
             return Err(error.into());
         }
         complete(&outcome)?;
-        // The sweep may have read an entry before the rival took it, or not.
+        // The sweep may have read an entry before the rival deleted it, or not.
         equal("deleted by both", outcome.done + taken, swept)?;
         if outcome.already_gone > taken {
             return Err(format!("{outcome}, but only {taken} were taken away").into());

@@ -1,5 +1,5 @@
-//! Creates, changes, looks up and deletes at full speed, one by one and in batches, and knows the result of
-//! each beforehand: nobody else touches these flows.
+//! Creates, changes, looks up and deletes at full speed, one by one and in batches. Each result is known
+//! beforehand, because nobody else touches these flows.
 
 use netfilter_conntrack::{ErrorKind, Flow, Handle, Result as Outcome};
 
@@ -9,19 +9,19 @@ use crate::post::{Changes, Job, Tally};
 use crate::world::{self, BUFFERS, Chance};
 
 const FLOWS: u32 = 400;
-/// How many turns one handle lasts.
+/// The number of turns that one handle lasts.
 const LIFE: u32 = 50;
 
 pub(crate) struct Writer {
     owner: u8,
     handle: Handle,
     chance: Chance,
-    /// The mark of each flow that is there.
+    /// The mark of each existing flow.
     marks: Vec<Option<u32>>,
     turns: u32,
 }
 
-/// What is done to a flow.
+/// The operation on a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Create,
@@ -51,7 +51,7 @@ impl Writer {
         self.hold(verb, number, flow.mark, result, tally)
     }
 
-    /// Looks an entry up, and at what it has.
+    /// Looks up an entry, and checks its fields.
     fn look(&mut self, flow: &Flow, number: u32, tally: &mut Tally) -> Result<()> {
         let found = self.handle.get(flow);
         if let Ok(found) = &found {
@@ -83,7 +83,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Something to do, to a flow that may be there or not.
+    /// Chooses an operation, and a flow that may exist or not.
     fn choose(&mut self, verb: Option<Verb>) -> (Verb, Flow, u32) {
         let verb = verb.unwrap_or(*self.chance.one_of(&VERBS));
         let number = self.chance.below(FLOWS);
@@ -92,7 +92,7 @@ impl Writer {
         (verb, flow.mark(1 + self.chance.below(100)), number)
     }
 
-    /// Holds a result to the only one that is right, and notes what changed.
+    /// Compares a result with the only correct one, and records the change.
     fn hold(
         &mut self,
         verb: Verb,

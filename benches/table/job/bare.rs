@@ -1,6 +1,6 @@
-//! The floor: receives what others decode, and looks at nothing but what it is.
+//! The lower bound: receives the messages that the other jobs decode, and reads only their headers.
 //!
-//! The sockets are those of the crate, from which nobody else reads here.
+//! The sockets are the crate's, and only this job reads from them.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -10,12 +10,12 @@ use netfilter_conntrack::Handle;
 
 use super::{Done, Result, Watch, event};
 
-/// The subsystem ctnetlink, and in it the request for entries.
+/// The subsystem ctnetlink, and its request for entries.
 const CTNETLINK: u16 = 1 << 8;
 const GET: u16 = 1;
 const CTA_ZONE: u16 = 18;
 
-/// Asks for the table, filtered by the kernel if a zone is given.
+/// Requests the table, filtered by the kernel if a zone is given.
 pub(super) fn dump(zone: Option<u16>) -> Result<Done> {
     let handle = Handle::open()?;
     let fd = handle.as_fd();
@@ -34,7 +34,7 @@ pub(super) fn dump(zone: Option<u16>) -> Result<Done> {
     }
 }
 
-/// A request for the entries, those of one zone or all.
+/// Returns a request for the entries of one zone or all.
 fn request(zone: Option<u16>) -> Vec<u8> {
     let mut request = 0u32.to_ne_bytes().to_vec();
     request.extend((CTNETLINK | GET).to_ne_bytes());
@@ -52,7 +52,7 @@ fn request(zone: Option<u16>) -> Vec<u8> {
     request
 }
 
-/// Listens to events.
+/// Receives events.
 pub(super) fn events(flows: u32) -> Result<Done> {
     let stream = event::open()?;
     let fd = stream.as_fd();
@@ -83,7 +83,7 @@ fn kinds(mut rest: &[u8]) -> impl Iterator<Item = u16> {
 }
 
 fn send(fd: BorrowedFd<'_>, request: &[u8]) -> io::Result<()> {
-    // SAFETY: the buffer is live and as long as said; send(2) only reads it.
+    // SAFETY: the buffer is live and has the given length; send(2) only reads it.
     match unsafe { libc::send(fd.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) } {
         0.. => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -91,18 +91,18 @@ fn send(fd: BorrowedFd<'_>, request: &[u8]) -> io::Result<()> {
 }
 
 fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the buffer is live and as long as said; recv(2) does not write past it.
+    // SAFETY: the buffer is live and has the given length; recv(2) does not write past it.
     let len = unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
     usize::try_from(len).map_err(|_| io::Error::last_os_error())
 }
 
-/// How long `receive` waits.
+/// Sets the timeout of `receive`.
 fn set_timeout(fd: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
     let time = libc::timeval { tv_sec: timeout.as_secs().try_into().unwrap_or(i32::MAX.into()), tv_usec: 0 };
     set_option(fd, libc::SO_RCVTIMEO, &time)
 }
 
-/// The size of the receive buffer, beyond the limit of users where the rights are there.
+/// Sets the size of the receive buffer, above the limit for users if the rights suffice.
 pub(super) fn set_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
     set_option(fd, libc::SO_RCVBUFFORCE, &bytes).or_else(|_| set_option(fd, libc::SO_RCVBUF, &bytes))

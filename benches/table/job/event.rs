@@ -1,4 +1,4 @@
-//! Events of flows that come and go as fast as they can.
+//! Events of flows that are created and deleted as fast as possible.
 
 use std::env;
 use std::hint::black_box;
@@ -11,14 +11,14 @@ use netfilter_conntrack::{Event, Events, Flow, Handle, Selector};
 use super::{Done, FLAG, Result, Watch, write};
 use crate::flows;
 
-/// The receive buffer to ask for; the same is in peer.c.
+/// The requested receive buffer; the same as in peer.c.
 pub(super) const BUFFER: usize = 8 << 20;
-/// For how long nothing comes at the bare socket when the rest was lost; the same is in peer.c.
+/// How long the bare socket is silent before the missing events count as lost; the same as in peer.c.
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
 /// A receive buffer that holds some dozens of events.
 const SMALL_BUFFER: usize = 64 << 10;
 
-/// Opens a stream, as every listener has it.
+/// Opens a stream with the settings of all listeners.
 pub(super) fn open() -> Result<Events> {
     Ok(Events::builder().groups(Groups::FLOWS).receive_buffer(BUFFER).open()?)
 }
@@ -31,7 +31,7 @@ pub(super) fn events(flows: u32) -> Result<Done> {
 
 /// Listens, through a small receive buffer, to the events of one flow in a hundred.
 ///
-/// The entries are all events that were sent: the time is that for one of them.
+/// The entries are all events that were sent, so the time is per sent event.
 pub(super) fn events_matching(flows: u32) -> Result<Done> {
     let mut events = Events::builder()
         .groups(Groups::FLOWS)
@@ -48,7 +48,7 @@ pub(super) fn events_matching(flows: u32) -> Result<Done> {
     Ok(done)
 }
 
-/// How many flow events come, of so many at most.
+/// Counts the flow events that arrive, at most `expected`.
 fn count(events: &mut Events, expected: u64) -> Result<u64> {
     let (mut seen, mut lost) = (0, 0);
     while seen + lost < expected {
@@ -58,7 +58,7 @@ fn count(events: &mut Events, expected: u64) -> Result<u64> {
                 seen += 1;
             }
             Some(Ok(Event::Overrun { lost: Some(more) })) => lost += u64::from(*more),
-            // What does not come cannot be waited for.
+            // Lost events never arrive, so waiting for them would not end.
             Some(Ok(Event::Overrun { lost: None })) | None => break,
             Some(Ok(_)) => {}
             Some(Err(error)) => return Err(error.clone().into()),
@@ -67,7 +67,7 @@ fn count(events: &mut Events, expected: u64) -> Result<u64> {
     Ok(seen)
 }
 
-/// Starts the writer, and has `count` count what comes of it.
+/// Starts the writer, and lets `count` count its events.
 pub(super) fn listen(flows: u32, count: impl FnOnce(u64) -> Result<u64>) -> Result<Done> {
     listen_to("churn", flows, count)
 }
@@ -84,18 +84,18 @@ fn listen_to(job: &str, flows: u32, count: impl FnOnce(u64) -> Result<u64>) -> R
     }
 }
 
-/// A process that creates flows and deletes them, in the namespace of this one.
+/// Starts a process that creates and deletes flows, in the namespace of this one.
 fn start_writer(job: &str, flows: u32) -> Result<Child> {
     let mut writer = Command::new(env::current_exe()?);
     Ok(writer.args([FLAG, job, &flows.to_string()]).stdout(Stdio::null()).spawn()?)
 }
 
-/// Creates flows and deletes them, as fast as that can be done.
+/// Creates flows and deletes them, as fast as possible.
 pub(super) fn churn(flows: u32) -> Result<Done> {
     write((0..flows).map(flows::numbered))
 }
 
-/// The same, with marks that one flow in a hundred shares.
+/// The same, with marks shared by one flow in a hundred.
 pub(super) fn churn_marked(flows: u32) -> Result<Done> {
     write((0..flows).map(|number| flows::numbered(number).mark(number % flows::MARKS + 1)))
 }

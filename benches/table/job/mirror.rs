@@ -8,14 +8,15 @@ use netfilter_conntrack::{Mirror, Tuple};
 use super::{Done, Result, Watch};
 use crate::shuffle::Shuffler;
 
-/// Opens a mirror of the common table: reads it and files every entry.
+/// Opens a mirror of the common table: reads it and indexes every entry.
 pub(super) fn open() -> Result<Done> {
     let watch = Watch::start()?;
     let mirror = Mirror::open()?;
     watch.stop(mirror.len() as u64)
 }
 
-/// Looks up every entry of a mirror by its tuple of a direction, in an order in which no lookup helps the next.
+/// Looks up every entry of a mirror by its tuple of one direction, in random order, so that no lookup speeds
+/// up the next.
 pub(super) fn look_up(by: Direction) -> Result<Done> {
     let mirror = Mirror::open()?;
     let key = |original, reply| match by {
@@ -32,7 +33,7 @@ pub(super) fn look_up(by: Direction) -> Result<Done> {
             Direction::Original => mirror.get_by_original(tuple, *zone),
             Direction::Reply => mirror.get_by_reply(tuple, *zone),
         };
-        // As much of the entry as a program would look at.
+        // Reads as much of the entry as a typical program.
         entry.is_some_and(|entry| black_box(entry.reply()).protocol() == tuple.protocol())
     });
     let found = found.count();

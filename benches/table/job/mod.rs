@@ -1,4 +1,4 @@
-//! The jobs of this program that are timed, each in a process of its own.
+//! The timed jobs of this program, each in a process of its own.
 
 mod bare;
 mod event;
@@ -15,10 +15,10 @@ use netfilter_conntrack::model::Direction;
 use self::watch::{Done, Watch};
 use super::{Result, flows};
 
-/// Tells the program to do one job.
+/// The flag that makes the program run one job.
 pub(crate) const FLAG: &str = "--job";
 
-/// Runs the job that the words name, and prints what it took.
+/// Runs the job with this name, and prints its measurements.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let (name, numbers) = words.split_first().ok_or("no job named")?;
     let numbers = numbers.iter().map(|word| word.parse()).collect::<Result<Vec<u32>, _>>()?;
@@ -60,7 +60,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     done.print()
 }
 
-/// Adds flows with these numbers to the common table, which has so many entries then.
+/// Adds flows with these numbers to the common table, which must have `entries` entries afterwards.
 fn fill(entries: u32, numbers: impl Iterator<Item = u32>) -> Result<Done> {
     std::fs::write("/proc/sys/net/netfilter/nf_conntrack_acct", "1")?;
     let watch = Watch::start()?;

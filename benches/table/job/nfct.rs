@@ -1,4 +1,4 @@
-//! The C library through this crate: what peer.c does, call by call.
+//! The C library through this crate: the same calls as in peer.c.
 
 use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
@@ -69,7 +69,7 @@ pub(super) fn events(flows: u32) -> Result<Done> {
     })
 }
 
-/// What the getters came to, so that none of them is left out.
+/// The sum of the getters' results, so that the compiler removes none of them.
 #[derive(Default)]
 struct Tally {
     entries: u64,
@@ -107,7 +107,7 @@ impl Tally {
     }
 }
 
-/// The flow that `flow` in peer.c makes of the same number.
+/// The same flow that `flow` in peer.c makes for this number.
 fn flow(number: u32) -> Result<Conntrack, ObjectError> {
     let mut ct = Conntrack::new()?;
     ct.set(attr::L3PROTO, Family::Ipv4.number())?;

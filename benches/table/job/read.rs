@@ -8,7 +8,7 @@ use netfilter_conntrack::Handle;
 
 use super::{Done, Result, Watch};
 
-/// A handle and nothing else: what others need in memory is what they have above this.
+/// Opens a handle and nothing else: the memory of other jobs is given relative to this one.
 pub(super) fn idle() -> Result<Done> {
     let watch = Watch::start()?;
     let handle = Handle::open()?;
@@ -33,7 +33,7 @@ pub(super) fn dump(zone: Option<u16>) -> Result<Done> {
     watch.stop(entries)
 }
 
-/// Lists the table as conntrack(8) does, and like it to where nothing is kept.
+/// Lists the table in conntrack(8)'s format, to /dev/null like conntrack(8).
 pub(super) fn list() -> Result<Done> {
     let mut out = BufWriter::with_capacity(64 << 10, File::options().write(true).open("/dev/null")?);
     let mut handle = Handle::open()?;

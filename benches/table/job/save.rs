@@ -18,7 +18,8 @@ pub(super) fn save() -> Result<Done> {
     watch.stop(flows)
 }
 
-/// Restores the common table, which has so many entries, after it was saved and emptied. Each entry is read back.
+/// Restores the common table, with this many entries, after it was saved and emptied. Each entry is read
+/// back.
 pub(super) fn restore(entries: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
     let file = Scratch::new();
@@ -45,7 +46,7 @@ fn save_to(file: &Scratch, handle: &mut Handle) -> Result<u64> {
     }
 }
 
-/// A file that is removed in the end.
+/// A file that is removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {

@@ -1,11 +1,11 @@
-//! What a job took, and how it tells. The rivals use it too.
+//! The measurements of a job, and their output. The rivals use it too.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::Result;
 
-/// A watch that runs.
+/// A running watch.
 pub(super) struct Watch {
     clock: Instant,
     cpu: Duration,
@@ -16,17 +16,17 @@ impl Watch {
         Ok(Self { cpu: cpu_time()?, clock: Instant::now() })
     }
 
-    /// The job is done, and came to so many entries.
+    /// Stops the watch of a job that reached this many entries.
     pub(super) fn stop(self, entries: u64) -> Result<Done> {
         let clock = self.clock.elapsed();
         Ok(Done { clock, cpu: cpu_time()? - self.cpu, entries, lost: 0 })
     }
 }
 
-/// What a job has done, and took for it.
+/// The result of a job and its cost.
 pub(super) struct Done {
     clock: Duration,
-    /// Of this process, its own and the kernel's for it.
+    /// CPU time of this process, in user space and in the kernel.
     cpu: Duration,
     pub(super) entries: u64,
     /// Events that did not arrive.
@@ -34,8 +34,8 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// Prints nanoseconds of the clock and of the CPU, entries, the most memory of the process in
-    /// KiB, and events lost.
+    /// Prints nanoseconds of the clock and of the CPU, entries, the peak memory of the process in KiB, and
+    /// events lost.
     pub(super) fn print(&self) -> Result<()> {
         let (clock, cpu) = (self.clock.as_nanos(), self.cpu.as_nanos());
         println!("{clock} {cpu} {} {} {}", self.entries, peak_kib()?, self.lost);
@@ -43,7 +43,7 @@ impl Done {
     }
 }
 
-/// The most memory of this process that was resident at once.
+/// The peak resident memory of this process.
 fn peak_kib() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

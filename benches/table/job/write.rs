@@ -57,8 +57,8 @@ pub(super) fn delete(handle: &mut Handle, keys: Vec<Key>) -> Result<u64> {
     Ok(deleted)
 }
 
-/// Holds thousands of selectors against the common table, of which they hit one entry in a hundred.
-/// The entries are those that were looked at: all.
+/// Applies thousands of selectors to the common table, of which they match one entry in a hundred. The entry
+/// count is that of the entries examined: all.
 pub(super) fn delete_matching(entries: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
     let selectors = flows::selectors(entries);
@@ -84,12 +84,13 @@ pub(super) fn empty_zone() -> Result<Done> {
     }
 }
 
-/// For how long the kernel may be at removing the namespaces of a trial: for each it walks through its
-/// hash table, and keeps everybody else from walking meanwhile.
+/// The time that the kernel may need to remove the namespaces of a trial: for each it walks through its hash
+/// table, and blocks all other walks meanwhile.
 const TIDYING: Duration = Duration::from_secs(2);
 
-/// Has the kernel flush the large zone of the common table. The trial that shows that this kernel does
-/// it right is made once in a process, before; how many entries went nobody says.
+/// Lets the kernel flush the large zone of the common table. The trial that shows that this kernel does it
+/// correctly is made once per process, before the measurement. The kernel does not report the number of
+/// entries.
 pub(super) fn flush_zone(entries: u32) -> Result<Done> {
     let mut handle = Handle::open()?;
     if !handle.preflight().has(Feature::FlushByZone) {
@@ -104,7 +105,7 @@ pub(super) fn flush_zone(entries: u32) -> Result<Done> {
     watch.stop(flows::in_zone(flows::LARGE_ZONE, entries).count() as u64)
 }
 
-/// Whoever emptied the large zone: nothing may be in it, and nothing gone with it.
+/// Checks that the large zone is empty, by any of the jobs that empty it.
 pub(super) fn check_zone_is_empty() -> Result<()> {
     let mut handle = Handle::open()?;
     match handle.dump().zone(flows::LARGE_ZONE).entries()?.count() {
@@ -113,8 +114,8 @@ pub(super) fn check_zone_is_empty() -> Result<()> {
     }
 }
 
-/// Empties the table of a namespace that is about to go: the kernel would do it in the background,
-/// where it slows the next job.
+/// Empties the table of a namespace that is about to be removed: the kernel would do it in the background,
+/// which would slow the next job.
 fn tidy(handle: &mut Handle) -> Result<()> {
     Ok(handle.flush()?)
 }

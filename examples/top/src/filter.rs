@@ -1,4 +1,4 @@
-//! Conditions as a user writes them.
+//! Conditions in the user's syntax.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -8,11 +8,11 @@ use netfilter_conntrack::ipnet::IpNet;
 use netfilter_conntrack::model::{Family, Protocol};
 use netfilter_conntrack::{Selector, TcpState};
 
-/// The conditions that there are.
+/// The supported conditions.
 pub const HELP: &str = "tcp, udp, icmp or another protocol; ipv4, ipv6; ADDRESS or NETWORK; port N or N-M; zone N; \
      mark N or N/MASK; state NAME; nat; not before one that is not to hold. All have to hold.";
 
-/// A selector, with the words that it was made from.
+/// A selector, and the words that it was parsed from.
 #[derive(Debug)]
 pub struct Filter {
     words: String,
@@ -45,7 +45,7 @@ impl FromStr for Filter {
     }
 }
 
-/// The condition that begins with `word`.
+/// Parses the condition that begins with `word`.
 fn condition<'a>(word: &str, rest: &mut impl Iterator<Item = &'a str>) -> Result<Selector, String> {
     let any = Selector::any_zone();
     let mut value = || rest.next().ok_or_else(|| format!("\"{word}\" needs a value behind it"));

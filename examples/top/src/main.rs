@@ -1,4 +1,4 @@
-//! A live table of the flows of this machine, as top(1) is one of processes. It needs `CAP_NET_ADMIN`.
+//! A live table of the flows of this machine, like top(1) for processes. It needs `CAP_NET_ADMIN`.
 //!
 //! ```text
 //! cargo run --release -- [--netns NAME|PATH] [--every SECONDS] [CONDITION…]
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`table`] keeps a [`Mirror`] of the kernel's table and computes rates.
-//! - [`filter`] reads conditions into a [`Selector`](netfilter_conntrack::Selector).
+//! - [`filter`] parses conditions into a [`Selector`](netfilter_conntrack::Selector).
 //! - [`screen`] draws, and turns keys into commands.
 
 mod filter;
@@ -43,7 +43,7 @@ fn run() -> Result<()> {
         println!("{USAGE}\n\nConditions: {}", filter::HELP);
         return Ok(());
     };
-    // Before the terminal is taken, so that an error is seen.
+    // Opened before the terminal is taken over, so that an error is visible.
     let mut table = Table::new(options.open()?);
     let mut screen = Screen::new(options.filter);
     let mut terminal = ratatui::try_init()?;
@@ -87,7 +87,7 @@ struct Options {
 }
 
 impl Options {
-    /// None if help is asked for.
+    /// Returns `None` if help was requested.
     fn from_args() -> Result<Option<Self>> {
         let mut args = env::args().skip(1);
         let (mut namespace, mut every, mut conditions) = (None, Duration::from_secs(1), Vec::new());

@@ -21,16 +21,16 @@ const KEYS: &str = "q quit  s sort  r reverse  / filter  space pause  ↑↓ PgU
 /// The columns that rows can be sorted by, in the order of the key `s`.
 const COLUMNS: [&str; 6] = ["B/s", "packets/s", "bytes", "packets", "timeout", "flow"];
 
-/// Everything the user chose.
+/// The user's settings.
 pub struct Screen {
     filter: Filter,
-    /// The filter that is being written, and what is wrong with it.
+    /// The filter being edited, and its error.
     editing: Option<(String, Option<String>)>,
     column: usize,
     reversed: bool,
     paused: bool,
     first: usize,
-    /// Rows on the screen, for the keys that turn pages.
+    /// The number of rows on the screen, for the keys that turn pages.
     page: usize,
 }
 
@@ -43,7 +43,7 @@ impl Screen {
         self.paused
     }
 
-    /// Breaks if the program is to end.
+    /// Handles a key; breaks if the program is to end.
     pub fn press(&mut self, key: KeyEvent) -> ControlFlow<()> {
         if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
             return ControlFlow::Break(());
@@ -146,7 +146,7 @@ impl Screen {
 
 fn line(row: &Row) -> widgets::Row<'static> {
     let flow = &row.flow;
-    // Behind a translation, the answers come from another server, or go to another address.
+    // With NAT, replies come from another server, or go to another address.
     let mark = if flow.reply == flow.original.inverse() { "" } else { " *" };
     let style = match flow.status {
         Some(status) if !status.contains(Status::SEEN_REPLY) => Style::new().yellow(),
@@ -181,7 +181,7 @@ fn sort(rows: &mut [Row], column: usize, reversed: bool) {
         4 => b.remaining.cmp(&a.remaining),
         _ => Ordering::Equal,
     };
-    // Flows with the same number keep their places from one round to the next.
+    // Flows with the same value keep their places from one round to the next.
     rows.sort_by(|a, b| compare(a, b).then_with(|| a.flow.key().cmp(&b.flow.key())));
     if reversed {
         rows.reverse();
@@ -196,7 +196,7 @@ fn left(time: Duration) -> String {
     }
 }
 
-/// A number with three digits and a unit of 1000.
+/// Formats a number with three digits and a unit of 1000.
 fn short(mut number: f64) -> String {
     let mut units = ["", "k", "M", "G", "T", "P", "E"].into_iter();
     let mut unit = units.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The flows, and the rates that come from two readings of their counters.
+//! The flows, and the rates computed from two readings of their counters.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use netfilter_conntrack::{Flow, Key, Mirror};
 use crate::Result;
 use crate::filter::Filter;
 
-/// How long a refresh may take before the screen is drawn again.
+/// The time that a refresh may take before the screen is drawn again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A copy of the kernel's table, with rates.
@@ -21,17 +21,17 @@ pub struct Table {
     pub summary: Summary,
 }
 
-/// All of the table at once.
+/// Totals of the table.
 #[derive(Debug, Default)]
 pub struct Summary {
     pub flows: usize,
-    /// Flows a second.
+    /// Flows per second.
     pub created: f64,
     pub removed: f64,
-    /// Of all flows.
+    /// The sum over all flows.
     pub bytes: f64,
     pub packets: f64,
-    /// How often the kernel dropped events, since the start.
+    /// The number of overruns since the start.
     pub overruns: u64,
     /// Whether flows have counters (`net.netfilter.nf_conntrack_acct`).
     pub has_counters: bool,
@@ -44,7 +44,7 @@ pub struct Row {
     pub flow: Flow,
     /// Both directions together.
     pub total: Counters,
-    /// Bytes and packets a second.
+    /// Bytes and packets per second.
     pub bytes: f64,
     pub packets: f64,
     pub remaining: Option<Duration>,
@@ -63,7 +63,7 @@ impl Table {
         Self { mirror, readings: HashMap::new(), summary: Summary::default() }
     }
 
-    /// Brings everything up to date. The kernel sends no events for counters, so its table is read again.
+    /// Updates everything. The kernel sends no events for counters, so its table is read again.
     pub fn refresh(&mut self) -> Result<()> {
         self.mirror.resync();
         self.mirror.sync_timeout(PATIENCE)?;
@@ -78,7 +78,7 @@ impl Table {
         Ok(())
     }
 
-    /// How many flows came and went.
+    /// Returns the numbers of added and removed flows.
     fn changes(&mut self) -> Result<(u64, u64)> {
         let (mut created, mut removed) = (0, 0);
         while let Some(change) = self.mirror.try_next_change() {
@@ -107,7 +107,7 @@ impl Table {
         summary.flows = self.mirror.len();
     }
 
-    /// The rows that `filter` lets through, in no order.
+    /// Returns the rows that match `filter`, in no particular order.
     pub fn rows(&self, filter: &Filter) -> Vec<Row> {
         let rows = self.mirror.iter().filter_map(|entry| {
             let flow = entry.flow();
@@ -135,7 +135,7 @@ impl Reading {
         if elapsed == 0.0 {
             return *before;
         }
-        // Somebody may have reset them.
+        // The counters may have been reset.
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / elapsed;
         Self {
             at,

@@ -1,4 +1,4 @@
-//! Filters of listings and of events, filled beyond their limits.
+//! Filters of dumps and of events, filled beyond their limits.
 
 use std::net::IpAddr;
 
@@ -47,7 +47,7 @@ pub(super) fn events(random: &mut Random) {
     let Ok(mut filter) = EventFilter::new() else { return };
     for _ in 0..1 + random.below(4) {
         let logic = [Logic::Only, Logic::Except][random.below(2)];
-        // Up to more than there is room for.
+        // Up to more than fit.
         let count = random.below(300);
         let _ = match random.below(6) {
             0 => filter.protocols(logic, (0..count).map(|number| Protocol::new(number as u8))).is_ok(),
@@ -58,7 +58,7 @@ pub(super) fn events(random: &mut Random) {
             _ => filter.zones(logic, (0..count).map(|number| number as u16)).is_ok(),
         };
     }
-    // Compiled, and attached to a socket that nothing is sent to.
+    // Compiled, and attached to a socket that receives nothing.
     if let Ok(socket) = std::net::UdpSocket::bind("127.0.0.1:0") {
         let _ = filter.attach(&socket);
     }

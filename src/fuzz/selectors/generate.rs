@@ -1,4 +1,4 @@
-//! Selectors made at random, each with the same as a naive tree.
+//! Random selectors, each with the naive tree of the same conditions.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::model::zone::Zone;
 use crate::select::Selector;
 use crate::select::random::Chance;
 
-/// A selector, and the same naively.
+/// Returns a selector, and the same as a naive tree.
 pub(super) fn selector(chance: &mut Chance, depth: u64) -> (Selector, Naive) {
     if depth == 0 {
         return condition(chance);
@@ -124,7 +124,7 @@ fn condition(chance: &mut Chance) -> (Selector, Naive) {
     (made, Naive::Is(condition))
 }
 
-/// One of the four methods for the ends.
+/// Applies one of the four methods for the ends.
 fn at_end<T>(end: End, any: Selector, methods: [fn(Selector, T) -> Selector; 4], value: T) -> Selector {
     methods[usize::from(end.reply) * 2 + usize::from(end.dst)](any, value)
 }
@@ -208,7 +208,7 @@ fn states(chance: &mut Chance) -> (Selector, Naive) {
     (made, unless_empty(numbers.is_empty(), Condition::State(protocol, numbers)))
 }
 
-/// None of nothing is certainly false, whatever is not known.
+/// A condition on an empty list is false, even where the field is unknown.
 fn unless_empty(is_empty: bool, condition: Condition) -> Naive {
     if is_empty { Naive::False } else { Naive::Is(condition) }
 }

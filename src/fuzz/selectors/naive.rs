@@ -1,5 +1,5 @@
-//! Selectors once more: conditions as a tree that is evaluated from its leaves, in Kleene's three values, as the
-//! documentation of `Selector` has it. Nothing of `select` is used to evaluate it.
+//! A second implementation of selectors: conditions as a tree, evaluated from its leaves in Kleene's three
+//! values, as the documentation of `Selector` defines it. The evaluation uses nothing from `select`.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -34,24 +34,24 @@ pub(super) struct End {
 pub(super) enum Condition {
     Family(Family),
     Protocol(Protocol),
-    /// Addresses and lengths of prefixes.
+    /// Addresses and prefix lengths.
     Networks(End, Vec<(IpAddr, u8)>),
-    /// First and last.
+    /// First and last port of each range.
     Ports(End, Vec<(u16, u16)>),
-    /// Whether of the reply; which of type, code and id; its value.
+    /// Whether in the reply; which one: type, code or id; its value.
     Icmp(bool, u8, u16),
     GreKey(End, u16),
-    /// Whether of the destination, whether of the port.
+    /// Whether the destination, whether the port.
     Translated(bool, bool),
     Mark(u32, u32),
-    /// Bits, and what they have to be.
+    /// The bits to compare, and their values.
     Status(u32, u32),
     Zone(Zone),
     AnyZone(u16),
-    /// Labels, and how many of them: all, any, none.
+    /// Labels, and how many must be set: all, any, none.
     Labels(Labels, u8),
     State(Protocol, Vec<u8>),
-    /// Seconds, from and below.
+    /// Seconds: at least, and below.
     Timeout(u64, u64),
     Age(u64),
     Helper(HelperName),
@@ -59,7 +59,7 @@ pub(super) enum Condition {
 }
 
 impl Naive {
-    /// Whether a flow has it; `None` where neither yes nor no follows from what is told of the flow.
+    /// Returns whether a flow matches; `None` where the reported fields leave it undecided.
     pub(super) fn holds(&self, flow: &Flow, told: &dyn Fn(&Condition) -> bool) -> Option<bool> {
         match self {
             Self::True => Some(true),
@@ -96,7 +96,7 @@ impl End {
         if self.dst { self.tuple(flow).dst() } else { self.tuple(flow).src() }
     }
 
-    /// The port or, with `keys`, the key of GRE.
+    /// Returns the port or, with `keys`, the GRE key.
     fn number(self, flow: &Flow, keys: bool) -> Option<u16> {
         let pair = match self.tuple(flow).layer4() {
             Layer4::Gre { src_key, dst_key } => keys.then_some([src_key, dst_key]),
@@ -120,7 +120,7 @@ impl Condition {
             }
             Self::Ports(end, ranges) => match end.number(flow, false) {
                 Some(port) => ranges.iter().any(|(first, last)| *first <= port && port <= *last),
-                // Of such a protocol the kernel does not report them.
+                // The kernel does not report them for such a protocol.
                 None if [6, 17, 33, 132, 136].contains(&protocol.number()) => return None,
                 None => false,
             },
@@ -168,7 +168,7 @@ impl Condition {
         })
     }
 
-    /// Whether an event has the field that it is about: see `EventsBuilder::matching`.
+    /// Returns whether an event has the field of this condition: see `EventsBuilder::matching`.
     pub(super) fn is_told(&self, event: &EntryEvent<Flow>) -> bool {
         match (self, event.kind) {
             (Self::Age(_), kind) => kind == EventKind::Destroy,
