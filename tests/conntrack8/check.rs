@@ -185,14 +185,26 @@ pub(crate) fn changes(
     call: impl Fn(&mut Handle) -> Fallible<()>,
     fill: fn(&mut Handle),
 ) -> Difference {
+    changes_of(table, line, handle, call, fill)
+}
+
+/// A change of the content that `state` reads.
+fn changes_of(
+    state: fn(&mut Handle) -> Vec<String>,
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&mut Handle) -> Fallible<()>,
+    fill: fn(&mut Handle),
+) -> Difference {
     fill(handle);
-    let before = table(handle);
+    let before = state(handle);
     run(line)?;
-    let theirs = table(handle);
+    let theirs = state(handle);
     handle.flush().expect("flushed");
+    handle.expectations().flush().expect("flushed");
     fill(handle);
     call(handle).map_err(|error| error.to_string())?;
-    compare_lines(&theirs, &table(handle))?;
+    compare_lines(&theirs, &state(handle))?;
     match theirs == before {
         true => Err("nothing changed".to_owned()),
         false => Ok(()),
@@ -278,17 +290,5 @@ pub(crate) fn changes_expectations(
     call: impl Fn(&mut Handle) -> Fallible<()>,
     fill: fn(&mut Handle),
 ) -> Difference {
-    fill(handle);
-    let before = expectations(handle);
-    run(line)?;
-    let theirs = expectations(handle);
-    handle.flush().expect("flushed");
-    handle.expectations().flush().expect("flushed");
-    fill(handle);
-    call(handle).map_err(|error| error.to_string())?;
-    compare_lines(&theirs, &expectations(handle))?;
-    match theirs == before {
-        true => Err("nothing changed".to_owned()),
-        false => Ok(()),
-    }
+    changes_of(expectations, line, handle, call, fill)
 }
