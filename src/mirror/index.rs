@@ -93,9 +93,14 @@ impl Index {
         self.from(hash).next().map_or(0, |at| self.buckets[at].places[0])
     }
 
-    /// Puts a slot in. There must be room, and the slot must be below that.
+    /// The room that an index needs to hold any slot below this one.
+    pub(super) fn room_below(end: usize) -> usize {
+        end.div_ceil(PLACES) * USED
+    }
+
+    /// Puts a slot in. There must be [room](Self::room_below) for it.
     pub(super) fn insert(&mut self, hash: u64, slot: u32) {
-        debug_assert!(self.used < self.room() && (slot as usize) < self.room());
+        debug_assert!(self.used < self.room() && slot <= self.slots());
         let held = self.tag(hash) | slot;
         for at in self.from(hash) {
             if let Some(place) = self.buckets[at].place(0) {

@@ -1,4 +1,4 @@
-//! An entry of the mirror in 96 bytes.
+//! An entry of the mirror in 96 bytes, or 160 with addresses of IPv6.
 //!
 //! Nearly every entry of a table has the same few parts, whose numbers are far smaller than their types. Each
 //! of them has a place here, and a bit for whether it is there. Rare parts are [aside], on the heap, and a
@@ -14,7 +14,7 @@ mod layer4;
 mod pack;
 mod sought;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use self::aside::Aside;
@@ -33,7 +33,7 @@ mod bit {
     pub(super) const OTHER: u32 = 1 << 8;
     /// The bits that identify the protocol.
     pub(super) const LAYER4: u32 = OTHER | 0xff;
-    /// The addresses are aside.
+    /// The addresses are [`Wide`](super::Wide) ones.
     pub(super) const IPV6: u32 = 1 << 9;
     /// The number of the zone holds for the original direction alone, or for the reply direction.
     pub(super) const ONLY: [u32; 2] = [1 << 10, 1 << 11];
@@ -66,7 +66,7 @@ const NO_SLOT: u32 = u32::MAX;
 #[derive(Debug)]
 #[repr(align(32))]
 pub(super) struct Head {
-    /// Source and destination of both tuples, unless they are of IPv6.
+    /// Source and destination of both tuples; of IPv6, 0.
     addresses: [[u32; 2]; 2],
     /// The layer 4 numbers of both tuples.
     numbers: [[u16; 2]; 2],
@@ -98,11 +98,18 @@ pub(super) struct Body {
     aside: Option<Box<Aside>>,
 }
 
-/// Both parts of an entry.
+/// Source and destination of both tuples of an entry of IPv6, in one line of the cache.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Wide([[Ipv6Addr; 2]; 2]);
+
+/// All parts of an entry.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) head: Head,
     pub(super) body: Body,
+    /// There if the original tuple is of IPv6.
+    pub(super) wide: Option<Wide>,
 }
 
 /// An entry where it lies.
@@ -110,6 +117,7 @@ pub(super) struct Record {
 pub(super) struct Held<'s> {
     pub(super) head: &'s Head,
     pub(super) body: &'s Body,
+    pub(super) wide: Option<&'s Wide>,
 }
 
 impl Head {
@@ -174,9 +182,18 @@ impl Body {
     }
 }
 
+impl Wide {
+    pub(super) const BLANK: Self = Self([[Ipv6Addr::UNSPECIFIED; 2]; 2]);
+}
+
 impl Record {
+    /// 0 of IPv4, 1 of IPv6.
+    pub(super) fn kind(&self) -> usize {
+        usize::from(self.wide.is_some())
+    }
+
     pub(super) fn held(&self) -> Held<'_> {
-        Held { head: &self.head, body: &self.body }
+        Held { head: &self.head, body: &self.body, wide: self.wide.as_ref() }
     }
 }
 
@@ -217,25 +234,19 @@ impl Held<'_> {
     #[inline]
     pub(super) fn tuple(self, direction: Direction) -> Tuple {
         let at = direction as usize;
-        match self.head.has(bit::IPV6 | bit::WHOLE) {
-            true => self.rare_tuple(direction),
-            false => Tuple::of_v4(
-                self.head.addresses[at].map(Ipv4Addr::from_bits),
-                layer4::read(self.head.bits, self.head.numbers[at]),
-            ),
+        if self.head.has(bit::WHOLE) {
+            return self.whole_tuple(direction);
+        }
+        let layer4 = layer4::read(self.head.bits, self.head.numbers[at]);
+        match self.wide {
+            None => Tuple::of_v4(self.head.addresses[at].map(Ipv4Addr::from_bits), layer4),
+            Some(Wide(addresses)) => Tuple::of_v6(addresses[at], layer4),
         }
     }
 
     #[inline(never)]
-    fn rare_tuple(self, direction: Direction) -> Tuple {
-        let at = direction as usize;
-        match (self.whole(), &self.body.aside) {
-            (Some(flow), _) => [flow.original, flow.reply][at],
-            (None, Some(aside)) => {
-                Tuple::of_v6(aside.addresses[at], layer4::read(self.head.bits, self.head.numbers[at]))
-            }
-            (None, None) => Tuple::UNREAD,
-        }
+    fn whole_tuple(self, direction: Direction) -> Tuple {
+        self.whole().map_or(Tuple::UNREAD, |flow| [flow.original, flow.reply][direction as usize])
     }
 
     /// Whether it is the entry that a flow with its original tuple is of.
@@ -248,9 +259,10 @@ impl Held<'_> {
         Key { tuple: self.tuple(Direction::Original), zone: self.zone(), id: None }
     }
 
-    /// Reads a word of both parts, to bring them into the cache.
+    /// Reads a byte of each part, to bring them into the cache.
     pub(super) fn touch(self) -> u32 {
-        self.head.bits ^ self.body.seen
+        let wide = self.wide.map_or(0, |Wide([[src, _], _])| src.octets()[15].into());
+        self.head.bits ^ self.body.seen ^ wide
     }
 
     /// How many bytes it has on the heap, excluding the heap memory of its parts.

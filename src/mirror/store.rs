@@ -82,15 +82,15 @@ impl Store {
     /// The kernel reported an entry: at a time, in a pass over its table or after it, and by an event if it was
     /// heard. Returns whether it was not known to send events before, and now is.
     pub(super) fn meet(&mut self, slot: u32, seen: u32, pass: u16, heard: bool) -> bool {
-        let Some((head, body)) = self.slab.get_mut(slot) else { return false };
-        body.see(seen);
-        head.meet(pass, heard)
+        let Some(held) = self.slab.get_mut(slot) else { return false };
+        held.body.see(seen);
+        held.head.meet(pass, heard)
     }
 
     /// Puts an entry in, whose original tuple has this hash; none with that tuple and zone may be there.
     pub(super) fn insert(&mut self, record: Record, hash: u64) -> u32 {
         let other = self.keys.other_hash(record.held(), hash);
-        self.make_room(2);
+        self.make_room_for((self.index.used() + 2).max(Index::room_below(self.slab.end_with(&record))));
         self.aside += record.held().bytes_aside();
         let slot = self.slab.insert(record);
         self.index.insert(hash, slot);
@@ -128,14 +128,18 @@ impl Store {
         }
         self.aside -= held.bytes_aside();
         self.aside += record.held().bytes_aside();
-        if let Some((head, body)) = self.slab.get_mut(slot) {
-            (*head, *body) = (record.head, record.body);
+        if let Some(mut held) = self.slab.get_mut(slot) {
+            held.put(record);
         }
     }
 
     /// Makes room in the index for so many tuples more.
     pub(super) fn make_room(&mut self, more: usize) {
-        let wanted = self.index.used() + more;
+        self.make_room_for(self.index.used() + more);
+    }
+
+    /// Makes room in the index for so many tuples in all.
+    fn make_room_for(&mut self, wanted: usize) {
         if wanted <= self.index.room() {
             return;
         }

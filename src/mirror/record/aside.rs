@@ -1,15 +1,11 @@
 //! The parts of an entry that few entries have.
 
-use std::net::Ipv6Addr;
-
 use crate::model::flow::{Flow, FlowExtra, HelperName, ProtoInfo, SynProxy};
 use crate::model::label::Labels;
 
-/// Parts that all entries have, or none, depending on the network: addresses of IPv6, and labels.
+/// Labels, which all entries of a network have, or none, and the parts that hardly any has.
 #[derive(Debug)]
 pub(super) struct Aside {
-    /// Source and destination of both tuples.
-    pub(super) addresses: [[Ipv6Addr; 2]; 2],
     pub(super) labels: Labels,
     pub(super) rest: Option<Box<Rest>>,
 }
@@ -28,9 +24,6 @@ pub(super) struct Rest {
 }
 
 impl Aside {
-    pub(super) const NONE: Self =
-        Self { addresses: [[Ipv6Addr::UNSPECIFIED; 2]; 2], labels: Labels::new(), rest: None };
-
     /// A flow of which some part has no place.
     pub(super) fn of_whole(flow: Flow) -> Self {
         let rest = Rest {
@@ -40,7 +33,7 @@ impl Aside {
             extra: FlowExtra::NONE,
             whole: Some(Box::new(flow)),
         };
-        Self { rest: Some(Box::new(rest)), ..Self::NONE }
+        Self { labels: Labels::new(), rest: Some(Box::new(rest)) }
     }
 
     pub(super) fn whole(&self) -> Option<&Flow> {

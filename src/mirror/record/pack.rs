@@ -1,12 +1,12 @@
 //! Records made of flows.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::aside::{Aside, Rest};
-use super::{Body, Head, NO_SCALE, Record, bit, layer4};
+use super::{Body, Head, NO_SCALE, Record, Wide, bit, layer4};
 use crate::model::flow::{Counters, Flow, ProtoInfo, SynProxy, TcpInfo, TcpPeer, Timestamps};
-use crate::model::proto::TcpState;
+use crate::model::proto::{Family, TcpState};
 use crate::model::tuple::Tuple;
 
 /// Whether a part has a place in a record.
@@ -33,7 +33,8 @@ impl Record {
     /// A flow, as of a time and a pass over the table.
     pub(in crate::mirror) fn new(flow: &Flow, seen: u32, pass: u16, watched: bool) -> Self {
         let head = Head { bits: 0, zone: flow.zone.id(), pass, ..Head::FREE };
-        let mut record = Self { head, body: Body { seen, ..Body::BLANK } };
+        let wide = (flow.original.family() == Family::Ipv6).then_some(Wide::BLANK);
+        let mut record = Self { head, body: Body { seen, ..Body::BLANK }, wide };
         record.head.set(bit::WATCHED, watched);
         if let Some(only) = flow.zone.only() {
             record.head.set(bit::ONLY[only as usize], true);
@@ -43,7 +44,6 @@ impl Record {
         record.body.mark = record.part(bit::MARK, flow.mark);
         if record.pack(flow).is_none() {
             record.head.set(bit::WHOLE, true);
-            record.head.set(bit::IPV6, false);
             record.body.aside = Some(Box::new(Aside::of_whole(flow.clone())));
         }
         record
@@ -72,7 +72,7 @@ impl Record {
         else {
             return None;
         };
-        let addresses = self.pack_tuples([original, reply])?;
+        self.pack_tuples([original, reply])?;
         if let Some(timeout) = timeout {
             self.body.timeout = self.part(bit::TIMEOUT, Some(seconds(*timeout)?));
         }
@@ -102,18 +102,14 @@ impl Record {
             whole: None,
         };
         let rest = (!rest.is_none()).then(|| Box::new(rest));
-        if addresses.is_some() || labels.is_some() || rest.is_some() {
-            self.body.aside = Some(Box::new(Aside {
-                addresses: addresses.unwrap_or(Aside::NONE.addresses),
-                labels: labels.unwrap_or_default(),
-                rest,
-            }));
+        if labels.is_some() || rest.is_some() {
+            self.body.aside = Some(Box::new(Aside { labels: labels.unwrap_or_default(), rest }));
         }
         Some(())
     }
 
-    /// Takes both tuples, but for addresses of IPv6, which it returns.
-    fn pack_tuples(&mut self, tuples: [&Tuple; 2]) -> Fits<Option<[[Ipv6Addr; 2]; 2]>> {
+    /// Takes both tuples.
+    fn pack_tuples(&mut self, tuples: [&Tuple; 2]) -> Fits {
         let packed = tuples.map(|tuple| layer4::pack(tuple.layer4()));
         let [bits, others] = packed.map(|(bits, _)| bits);
         if bits != others {
@@ -124,14 +120,14 @@ impl Record {
         match tuples.map(|tuple| (tuple.src(), tuple.dst())) {
             [(IpAddr::V4(a), IpAddr::V4(b)), (IpAddr::V4(c), IpAddr::V4(d))] => {
                 self.head.addresses = [[a, b], [c, d]].map(|both| both.map(|address| address.to_bits()));
-                Some(None)
             }
             [(IpAddr::V6(a), IpAddr::V6(b)), (IpAddr::V6(c), IpAddr::V6(d))] => {
                 self.head.set(bit::IPV6, true);
-                Some(Some([[a, b], [c, d]]))
+                self.wide = Some(Wide([[a, b], [c, d]]));
             }
-            _ => None,
+            _ => return None,
         }
+        Some(())
     }
 
     fn pack_tcp(&mut self, info: &TcpInfo) -> Fits {

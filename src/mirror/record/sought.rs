@@ -1,8 +1,8 @@
 //! Search keys.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Held, bit, layer4};
+use super::{Held, Wide, bit, layer4};
 use crate::model::direction::Direction;
 use crate::model::proto::Protocol;
 use crate::model::tuple::Tuple;
@@ -38,6 +38,14 @@ impl Sought {
     /// The addresses, if they are of IPv4.
     pub(in crate::mirror) fn v4(&self) -> Option<[u32; 2]> {
         (self.bits & bit::IPV6 == 0).then_some(self.addresses)
+    }
+
+    /// The addresses, if they are of IPv6.
+    fn v6(&self) -> Option<[Ipv6Addr; 2]> {
+        match (self.tuple.src(), self.tuple.dst()) {
+            (IpAddr::V6(src), IpAddr::V6(dst)) => Some([src, dst]),
+            _ => None,
+        }
     }
 
     /// The number of the protocol.
@@ -77,10 +85,16 @@ impl Held<'_> {
         let (head, at) = (self.head, direction as usize);
         let fits = (head.addresses[at] == sought.addresses && head.numbers[at] == sought.numbers)
             && head.bits & KIND == sought.bits;
-        match fits && sought.bits & bit::IPV6 == 0 {
-            true => head.zone_in(direction) == sought.zone,
-            false => head.has(bit::IPV6 | bit::WHOLE) && self.is_after_all(direction, sought),
+        match fits {
+            true => head.zone_in(direction) == sought.zone && self.has_wide(at, sought),
+            false => head.has(bit::WHOLE) && self.is_after_all(direction, sought),
         }
+    }
+
+    /// Whether it has the addresses of IPv6, if those are sought.
+    #[inline]
+    fn has_wide(self, at: usize, sought: &Sought) -> bool {
+        sought.bits & bit::IPV6 == 0 || self.wide.map(|Wide(addresses)| addresses[at]) == sought.v6()
     }
 
     #[inline(never)]
