@@ -216,8 +216,9 @@ install_packages() {
     say "installing with $manager: ${packages[*]}"
     case $manager in
         apt-get)
-            as_root env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -qy --no-install-recommends --no-remove "${packages[@]}"
+            # Another program may be installing: automatic upgrades, or a step beside this one.
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
+                install -qy --no-install-recommends --no-remove "${packages[@]}"
             ;;
         dnf) as_root dnf install -y "${packages[@]}" ;;
     esac || packages_failed
