@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn print(preflight: &Preflight) {
     let kernel = preflight.kernel().map_or("an unknown release".to_owned(), |release| release.to_string());
+    println!("netfilter-conntrack {}", env!("CARGO_PKG_VERSION"));
     println!("Linux {kernel}");
     if let Some(library) = preflight.library() {
         println!("libnetfilter_conntrack {} or newer", library.runs_with);

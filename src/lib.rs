@@ -64,6 +64,7 @@
 //! | [From C](guide::from_c) | port a program that uses libnetfilter_conntrack |
 //! | [From conntrack(8)](guide::from_conntrack) | know the command line |
 //! | [What went wrong](guide::what_went_wrong) | got an error, or a result that you did not expect |
+//! | [Privileges and sandboxes](guide::privileges) | run without root, in a container, or under seccomp or systemd |
 //! | [Kernels](guide::kernels) | need to know which release brought a feature |
 //! | [Cookbook](guide::cookbook) | have a job: stale UDP flows, security groups, NAT lookup, exporters, nfqueue, failover, tenants |
 //!

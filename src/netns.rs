@@ -10,8 +10,22 @@ use std::thread;
 use crate::error::{Denied, Error, Failure, Operation, Result, Subject, is_denial};
 use crate::rights::Capability;
 
-/// Asks for the user namespace that owns a namespace (`linux/nsfs.h`).
-const NS_GET_USERNS: libc::Ioctl = 0xb701;
+/// Asks for the user namespace that owns a namespace (`linux/nsfs.h`). On some architectures, requests without an
+/// argument have a bit that says so.
+const NS_GET_USERNS: libc::Ioctl = if cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6",
+    target_arch = "powerpc",
+    target_arch = "powerpc64",
+    target_arch = "sparc",
+    target_arch = "sparc64",
+)) {
+    0x2000_b701
+} else {
+    0xb701
+};
 
 /// A network namespace to open a [`Handle`](crate::Handle) in.
 ///

@@ -84,19 +84,31 @@ make_seeds() {
 
 # Runs the target $1 for $2 seconds, and adds a line to `table`. Fails if it found a fault.
 run_target() {
-    local corpus=$fuzz/corpus/$1 found=$fuzz/found/$1 log=$fuzz/$1.log began=$SECONDS status=0
+    local corpus=$fuzz/corpus/$1 found=$fuzz/found/$1 log=$fuzz/$1.log began=$SECONDS status=0 watcher
     mkdir -p "$corpus" "$found"
+    : >"$log"
+    show_executions "$log" &
+    watcher=$!
     # In UTC each time has one text. An input that takes 10 s or 1 GiB counts as a hang or a leak. Traces of
     # allocations are short, because they cost more than everything else.
     TZ=UTC ASAN_OPTIONS=malloc_context_size=6:detect_stack_use_after_return=0 "${runner[@]}" "$programs/$1" "$corpus" "$fuzz/seeds/$1" \
         -max_total_time="$2" -timeout=10 -rss_limit_mb=1024 -max_len=1024 -use_counters=0 -entropic=0 -reduce_inputs=0 -print_final_stats=1 \
         -artifact_prefix="$found/" >"$log" 2>&1 || status=$?
+    kill "$watcher"
     local count coverage took=$((SECONDS - began))
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
     coverage=$(sed -n 's/^#[0-9]*\t.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
     table+=("$(printf '%-10s %12s %9s %7s %10s %8s' "$1" "${count:--}" "$took" \
         "$((${count:-0} / (took > 0 ? took : 1)))" "${coverage:--}" "$([ $status = 0 ] && echo nothing || echo FAULT)")")
     [ $status = 0 ] || { explain_found "$1" "$log"; return 1; }
+}
+
+# Prints every half minute the number of executions by the log $1, until this shell ends.
+show_executions() {
+    # Without what it would keep open where the rest is killed.
+    while sleep 30 >&- 2>&- && kill -0 $$ 2>/dev/null; do
+        sed -n 's/^#\([0-9]*\)\t.*/    \1 executions/p' "$1" | tail -n 1 >&2
+    done
 }
 
 # Explains how to repeat a fault that the target $1 found; $2 is the log.

@@ -19,6 +19,7 @@ get_sanitized() {
     mkdir -p "$target/sanitized"
     sanitized=$(cd "$target/sanitized" && pwd)/library
     [ ! -e "$sanitized/complete" ] || return 0
+    say "building the C library with sanitizers; what that prints is in $sanitized.log"
     if can_debian "the sources of the C library" && need make xz && build_sanitized >"$sanitized.log" 2>&1; then
         touch "$sanitized/complete"
         return

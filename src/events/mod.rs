@@ -89,7 +89,7 @@
 //!
 //! # Costs
 //!
-//! Reading an event takes one system call and some 2 µs of CPU. Waiting for one takes two more system calls,
+//! Reading an event takes one system call and some 1.4 µs of CPU. Waiting for one takes two more system calls,
 //! except in [`Iterator::next`] of a stream without a waker. An event that a selector filters out costs as
 //! much, and takes up space in the receive buffer, unless [the kernel drops it](#filters-in-the-kernel).
 

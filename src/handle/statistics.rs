@@ -23,7 +23,7 @@ pub struct Usage {
     /// whose first packet is still on its way, as while it waits in an nfqueue.
     pub entries: u32,
     /// How many there may be (`net.netfilter.nf_conntrack_max`); Linux 4.18. 0 is no limit, which the
-    /// setting can be up to Linux 6.17 and no longer in 7.x.
+    /// setting can be up to Linux 6.17 and no longer in 7.2.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub limit: Option<u32>,
     /// Further numbers of newer kernels, by the number of their attribute (`CTA_STATS_GLOBAL_…`), as

@@ -102,7 +102,7 @@ impl MirrorBuilder {
     }
 
     /// How often to read the kernel's table again while the mirror has flows that [may send no
-    /// events](super#flows-that-send-no-events); [`Duration::MAX`] for never. Reading takes some 3 µs of CPU
+    /// events](super#flows-that-send-no-events); [`Duration::MAX`] for never. Reading takes some 2 µs of CPU
     /// per entry.
     pub fn resync_every(mut self, period: Duration) -> Self {
         self.every.resync = period;

@@ -42,11 +42,11 @@ features! {
     Room: "room in the table", "packets of new flows are dropped, unless a flow that is not assured gives way";
     /// The kernel reports how many entries there may be ([`Usage::limit`](crate::handle::Usage::limit));
     /// Linux 4.18.
-    TableLimit: "limit of the table", "only the number of entries is told";
+    TableLimit: "limit of the table", "only the number of entries is reported";
     /// Flows have zones: `CONFIG_NF_CONNTRACK_ZONES`.
     Zones: "zones", "every flow is in zone 0, and a request with another zone is refused";
     /// Flows have marks: `CONFIG_NF_CONNTRACK_MARK`.
-    Marks: "marks", "flows have no mark, and one that is given is dropped without a word";
+    Marks: "marks", "flows have no mark, and one that is given is silently dropped";
     /// Flows have labels: `CONFIG_NF_CONNTRACK_LABELS`, and room for them, which flows get that begin
     /// while a rule of the namespace [uses them](crate::Labels). The kernel does not report whether one
     /// does.

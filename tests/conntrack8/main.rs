@@ -64,6 +64,26 @@ fn every_option_is_on_the_page() {
     assert!(missing.is_empty(), "not in docs/guide/from_conntrack.md: {missing:#?}");
 }
 
+/// The options of a protocol, which the program lists beside it, are on the page too.
+#[test]
+fn every_option_of_a_protocol_is_on_the_page() {
+    if !common::program::has(&["conntrack"]) {
+        return;
+    }
+    let mut options = BTreeSet::new();
+    for protocol in ["tcp", "udp", "udplite", "sctp", "icmp", "icmpv6", "gre"] {
+        let help = common::run("conntrack", &["-h", "-p", protocol]).stdout;
+        let help = String::from_utf8_lossy(&help).into_owned();
+        let lines = help.lines().skip_while(|line| !line.starts_with("Proto "));
+        let words = lines.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")));
+        options.extend(words.map(str::to_owned));
+    }
+    assert!(options.contains("--state") && options.contains("--icmp-id"), "{options:?}");
+    let is_named = |option: &str| PAGE.split(['`', ' ']).any(|word| word == option);
+    options.retain(|option| !is_named(option));
+    assert!(options.is_empty(), "not in docs/guide/from_conntrack.md: {options:#?}");
+}
+
 /// Returns whether the installed program is 1.4.7 or newer: earlier ones lack options of these rows.
 fn is_recent() -> bool {
     let version = common::run("conntrack", &["--version"]).stdout;

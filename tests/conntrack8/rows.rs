@@ -9,7 +9,7 @@ use super::sample;
 use netfilter_conntrack::events::Groups;
 use netfilter_conntrack::handle::{CpuExpectationStatistics, CpuStatistics};
 use netfilter_conntrack::ipnet::IpNet;
-use netfilter_conntrack::model::{Direction, Family, Protocol, TcpFlags};
+use netfilter_conntrack::model::{Direction, Family, Protocol, SctpState, TcpFlags};
 use netfilter_conntrack::nfct::{Conntrack, LabelMap, TextFormat};
 use netfilter_conntrack::{
     Change, Events, Expectation, Flow, Handle, Labels, Result, Selector, Status, TcpState, Tuple, Zone,
@@ -131,7 +131,11 @@ pub(crate) fn listings() -> Vec<Row> {
         selects "conntrack -L -p tcp" => Selector::any_zone().tcp();
         selects "conntrack -L -p tcp --state ESTABLISHED" => Selector::any_zone().tcp_state(TcpState::Established);
         selects "conntrack -L -p sctp" => Selector::any_zone().protocol(Protocol::SCTP);
+        selects "conntrack -L -p sctp --state ESTABLISHED" => Selector::any_zone().sctp_state(SctpState::Established);
         selects "conntrack -L -p icmp --icmp-type 8 --icmp-code 0" => Selector::any_zone().icmp_type(8).icmp_code(0);
+        selects "conntrack -L -p icmp --icmp-id 77" => Selector::any_zone().protocol(Protocol::ICMP).icmp_id(77);
+        selects "conntrack -L -p icmpv6 --icmpv6-type 128 --icmpv6-code 0" => Selector::any_zone().protocol(Protocol::ICMPV6).icmp_type(128).icmp_code(0);
+        selects "conntrack -L -p icmpv6 --icmpv6-id 77" => Selector::any_zone().protocol(Protocol::ICMPV6).icmp_id(77);
         selects "conntrack -L -s 10.0.0.1" => Selector::any_zone().src(IpAddr::from([10, 0, 0, 1]));
         selects "conntrack -L -s 10.0.0.4/31" => Selector::any_zone().src("10.0.0.4/31".parse::<IpNet>()?);
         selects "conntrack -L -d 10.0.0.3" => Selector::any_zone().dst(IpAddr::from([10, 0, 0, 3]));

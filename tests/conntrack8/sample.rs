@@ -34,6 +34,8 @@ pub(crate) fn flows() -> Vec<Flow> {
     for zone in [Zone::new(10), Zone::new(11)] {
         flows.push(flow(udp("10.0.0.1:5000", "10.0.0.2:53")).zone(zone));
         flows.push(open("10.0.0.1:4000", "10.0.0.3:443").zone(zone).mark(7));
+        let ping = |src, dst| flow(Tuple::ping(ip(src), ip(dst), 77).expect("a tuple")).zone(zone);
+        flows.extend([ping("10.0.0.1", "10.0.0.2"), ping("2001:db8::1", "2001:db8::2")]);
     }
     for port in 1..3 {
         let one = |name: &str| flow(udp(&format!("10.9.0.{name}:{port}"), "10.9.0.9:53"));

@@ -280,3 +280,37 @@ fn whatever_memory_had_left_an_expectation_is_listed_read_and_deleted() {
         assert_eq!(listed(&mut handle), []);
     }
 }
+
+/// One more than `nf_conntrack_expect_max` is refused, and has room where another is deleted.
+#[test]
+fn a_full_table_of_expectations_is_told_from_everything_else() {
+    let mut handle = require_kernel!();
+    let most = read_sysctl("nf_conntrack_expect_max");
+    if most > 10_000 {
+        return common::lacks("a limit of expectations that a test can reach");
+    }
+    // Of FTP a master has one expectation.
+    let asked = |number: u64| {
+        let [.., a, b] = number.to_be_bytes();
+        let master = tcp(&format!("10.1.{a}.{b}:40000"), "10.0.0.2:21");
+        let data = tcp("10.0.0.1:0", &format!("10.0.0.2:{}", 1024 + number));
+        Expectation::new(master, data).from_any_port()
+    };
+    for number in 0..=most {
+        master(&mut handle, asked(number).master, "ftp");
+    }
+    for number in 0..most {
+        handle.expectations().create(&asked(number)).unwrap_or_else(|error| panic!("{number}: {error}"));
+    }
+    match handle.expectations().create(&asked(most)) {
+        Err(error @ Error::TableFull(_)) => {
+            let failure = error.failure().expect("a failure");
+            assert_eq!(*failure.subject(), Subject::Expectation(asked(most).key()), "{failure}");
+            assert_eq!(failure.raw_os_error(), Some(libc::EMFILE), "{failure}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(listed(&mut handle).len() as u64, most);
+    handle.expectations().delete(&asked(0)).expect("deleted");
+    handle.expectations().create(&asked(most)).expect("there is room again");
+}

@@ -6,13 +6,17 @@ use crate::cells::{cell, named};
 use crate::child::in_child;
 use crate::common::rights::{NET_ADMIN, keep_capabilities};
 use crate::common::{self, create, numbered};
-use crate::sandbox::{Rule, can_filter, deny, enter_users};
+use crate::sandbox::{Rule, can_filter, can_filter_sockets, deny, enter_users};
 use netfilter_conntrack::{Error, Events, Handle, Namespace};
 
 /// Runs `work` in a child where these calls fail with this errno; `None` where calls cannot be filtered.
 fn without(rules: &[Rule], errno: i32, work: impl FnOnce() -> Vec<String>) -> Option<Vec<String>> {
     if !can_filter() {
         common::lacks("system calls cannot be filtered in an emulator");
+        return None;
+    }
+    if rules.iter().any(Rule::is_about_sockets) && !can_filter_sockets() {
+        common::lacks("no filter sees calls about sockets here");
         return None;
     }
     let report = in_child(|| {

@@ -12,7 +12,9 @@ use crate::child::in_child;
 use crate::common::rights::{NET_ADMIN, keep_capabilities};
 use crate::common::{self, create, numbered, own_namespace};
 use crate::page;
-use crate::sandbox::{Rule, bound, can_filter, deny, enter_users, hide, map_root, own_mounts, protect};
+use crate::sandbox::{
+    Rule, bound, can_filter, can_filter_sockets, deny, enter_users, hide, map_root, own_mounts, protect,
+};
 use netfilter_conntrack::Handle;
 
 /// Declares the rows: a test each, whose block drops rights. The page has the names.
@@ -41,20 +43,20 @@ rows! {
     seccomp_neither "seccomp: neither, as if unknown (`ENOSYS`)" needs Filters {
         deny(&[Rule::whole(libc::SYS_unshare), Rule::whole(libc::SYS_setns)], ENOSYS);
     }
-    seccomp_netlink "seccomp: no `AF_NETLINK` socket" needs Filters { deny(&[NETLINK_SOCKET], EPERM); }
-    seccomp_buffer "seccomp: no `SO_RCVBUFFORCE`" needs Filters {
+    seccomp_netlink "seccomp: no `AF_NETLINK` socket" needs SocketFilters { deny(&[NETLINK_SOCKET], EPERM); }
+    seccomp_buffer "seccomp: no `SO_RCVBUFFORCE`" needs SocketFilters {
         deny(&[option(&[(1, libc::SOL_SOCKET), (2, libc::SO_RCVBUFFORCE)])], EPERM);
     }
-    seccomp_filter "seccomp: no `SO_ATTACH_FILTER`" needs Filters {
+    seccomp_filter "seccomp: no `SO_ATTACH_FILTER`" needs SocketFilters {
         deny(&[option(&[(1, libc::SOL_SOCKET), (2, libc::SO_ATTACH_FILTER)])], EPERM);
     }
-    seccomp_netlink_options "seccomp: no `NETLINK_*` option" needs Filters {
+    seccomp_netlink_options "seccomp: no `NETLINK_*` option" needs SocketFilters {
         deny(&[option(&[(1, libc::SOL_NETLINK)])], EPERM);
     }
     no_proc "no `/proc`" needs Nothing { own_mounts(); hide(c"/proc"); }
     proc_sys_read_only "`/proc/sys` read-only" needs Nothing { own_mounts(); protect(c"/proc/sys"); }
     proc_sys_hidden "`/proc/sys` hidden" needs Nothing { own_mounts(); hide(c"/proc/sys"); }
-    address_families "`RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX`" needs Filters {
+    address_families "`RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX`" needs SocketFilters {
         deny(&[NETLINK_SOCKET], EAFNOSUPPORT);
     }
     private_users "`PrivateUsers=yes`" needs Users {
@@ -141,6 +143,8 @@ enum Need {
     Users,
     /// Filters of system calls.
     Filters,
+    /// Filters that see calls about sockets.
+    SocketFilters,
 }
 
 impl Need {
@@ -148,6 +152,7 @@ impl Need {
         match self {
             Self::Nothing => true,
             Self::Filters => can_filter() || lacks("system calls cannot be filtered in an emulator"),
+            Self::SocketFilters => can_filter_sockets() || lacks("no filter sees calls about sockets here"),
             Self::Users => !is_chroot() || lacks("no user namespace in a chroot"),
         }
     }

@@ -16,6 +16,11 @@ impl Rule {
     pub(crate) const fn whole(call: c_long) -> Self {
         Self { call, arguments: &[] }
     }
+
+    /// Whether it denies a call about sockets.
+    pub(crate) fn is_about_sockets(&self) -> bool {
+        [libc::SYS_socket, libc::SYS_setsockopt, libc::SYS_sendto, libc::SYS_recvfrom].contains(&self.call)
+    }
 }
 
 fn done(result: c_int) {
@@ -55,6 +60,12 @@ pub(crate) fn can_filter() -> bool {
     let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, nothing) };
     assert_ne!(set, 0);
     io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+}
+
+/// Whether a filter sees each call about sockets: on these architectures glibc makes all of them by socketcall(2), whose
+/// arguments are in memory.
+pub(crate) fn can_filter_sockets() -> bool {
+    can_filter() && !cfg!(any(target_arch = "x86", target_arch = "s390x"))
 }
 
 /// Drops every capability but these, permanently: they cannot come back through a program that is started.

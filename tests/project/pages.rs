@@ -121,3 +121,50 @@ fn the_traps_are_the_tests() {
     assert_eq!(sorted.len(), listed.len(), "one is listed twice");
     assert_eq!(sorted, tests.into_iter().collect());
 }
+
+/// Each promise is shown by commands of `./dev`, or by tests that exist: a program, and a module of it.
+#[test]
+fn the_promises_name_existing_commands() {
+    let is_checkout = root().join(".git").exists();
+    let read =
+        |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut scripts = String::new();
+    if is_checkout {
+        let tools =
+            fs::read_dir(root().join("tools")).expect("the scripts").map(|entry| entry.expect("one").path());
+        let tools = tools.filter(|path| path.extension().is_some_and(|extension| extension == "sh"));
+        scripts = tools.chain([root().join("dev")]).map(|path| read(&path)).collect();
+    }
+    let page = read(&root().join("docs/reliability.md"));
+    let table = page.split("\n## Promises\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let mut commands = 0;
+    for row in table.expect("the table").lines().filter(|line| line.contains(" | `")) {
+        let cell = row.split(" | ").nth(1).expect("a cell");
+        for command in cell.split('`').skip(1).step_by(2) {
+            let mut words = command.split(' ');
+            match (words.next(), words.next()) {
+                (Some("./dev"), Some(name)) => {
+                    assert!(!is_checkout || scripts.contains(&format!("\ncmd_{name}() {{")), "{command}");
+                }
+                (Some("cargo"), Some("test")) => {
+                    let rest: Vec<_> = words.collect();
+                    for pair in rest.chunks(2) {
+                        let folder = root().join("tests");
+                        let exists = match *pair {
+                            ["--test", name] => [format!("{name}.rs"), format!("{name}/main.rs")]
+                                .into_iter()
+                                .any(|file| folder.join(file).exists()),
+                            // Behind its program.
+                            [module] => folder.join(rest[1]).join(module).with_extension("rs").exists(),
+                            _ => false,
+                        };
+                        assert!(exists, "{command}");
+                    }
+                }
+                _ => panic!("neither a command of ./dev nor a test: {command}"),
+            }
+            commands += 1;
+        }
+    }
+    assert!(commands > 10, "{commands} commands");
+}

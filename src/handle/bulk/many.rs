@@ -41,7 +41,7 @@ impl Handle {
     ///
     /// To stop at the first error, stop asking for items there. Of the flows behind the one that
     /// failed, those that went in the same system call have been tried all the same. None has in a
-    /// loop over [`create`](Self::create), at half the speed.
+    /// loop over [`create`](Self::create), at two thirds of the speed.
     ///
     /// ```no_run
     /// # use netfilter_conntrack::{Error, Flow, Handle};

@@ -85,7 +85,7 @@ type Take = fn(&mut Lab, &Filter, &[Flow]) -> Result<Vec<bool>>;
 /// Creates entries and checks that exactly those that pass are affected.
 fn takes_what_passes(lab: &mut Lab, filter: &Filter, take: Take) -> Result<bool> {
     let flows = entries(filter)?;
-    flows.iter().try_for_each(|flow| lab.create(flow))?;
+    lab.create_all(&flows)?;
     let taken = take(lab, filter, &flows)?;
     Ok(taken.into_iter().eq(flows.iter().map(|flow| filter.matches(flow))))
 }

@@ -17,7 +17,7 @@ pub(crate) use filters::{Verb, seen, shows};
 pub(crate) use tuples::{lists_by_tuple, seen_of_tuples};
 
 use super::{During, connect};
-use crate::error::{Fault, Operation, Result, Subject};
+use crate::error::{Error, Failure, Fault, Operation, Result, Subject};
 use crate::filter::{Compares, Filter};
 use crate::model::direction::Direction;
 use crate::model::flow::Flow;
@@ -57,6 +57,18 @@ impl Lab {
     pub(super) fn create(&mut self, flow: &Flow) -> Result<()> {
         let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
         self.write(Operation::Create, flags as u16, flow)
+    }
+
+    /// Creates entries, which have to be there together. A full table drops some to make room for others, and that
+    /// must not be taken for an effect of the operation on trial.
+    fn create_all(&mut self, flows: &[Flow]) -> Result<()> {
+        flows.iter().try_for_each(|flow| self.create(flow))?;
+        for flow in flows {
+            if self.get(flow.key())?.is_none() {
+                return Err(Error::TableFull(Failure::new(Operation::Create, Subject::Flow(flow.key()))));
+            }
+        }
+        Ok(())
     }
 
     fn update(&mut self, flow: &Flow) -> Result<()> {
@@ -119,3 +131,27 @@ impl Lab {
 
 /// Flags of a request with an ACK.
 const ACKNOWLEDGED: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::tuple::Tuple;
+
+    /// An entry that is gone before the trial, here for want of time, shows nothing about the kernel.
+    #[test]
+    fn a_trial_without_all_of_its_entries_is_none() {
+        if !netns::own_namespace() {
+            return;
+        }
+        let flow = |port, seconds| {
+            let tuple = Tuple::udp(([10, 0, 0, 1], port).into(), ([10, 0, 0, 2], 53).into());
+            Flow::new(tuple.expect("a tuple")).timeout(Duration::from_secs(seconds))
+        };
+        let mut lab = Lab::here().expect("a socket");
+        assert_eq!(lab.create_all(&[flow(1, 60), flow(2, 60)]), Ok(()));
+        let gone = lab.create_all(&[flow(3, 60), flow(4, 0)]);
+        assert!(matches!(gone, Err(Error::TableFull(_))), "{gone:?}");
+    }
+}

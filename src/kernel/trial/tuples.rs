@@ -39,7 +39,7 @@ fn place(direction: Direction, family: Family) -> &'static OnceLock<bool> {
 
 fn lists_what_passes(lab: &mut Lab, family: Family, filters: &[Filter]) -> Result<bool> {
     let flows = Ends::of(family).flows()?;
-    flows.iter().try_for_each(|flow| lab.create(flow))?;
+    lab.create_all(&flows)?;
     for filter in filters {
         let listed = match lab.list(filter, |_, _| true) {
             // It has another kind of filter, or none.

@@ -118,7 +118,8 @@ attributes! {
     SYNPROXY_TSOFF = sys::ATTR_SYNPROXY_TSOFF, "ATTR_SYNPROXY_TSOFF": U32, ReadWrite, Rule::Plain;
         "number"; "dump, update"; "create, update"; "1.0.8".
 
-    /// Name of the helper that reads the connection, such as `ftp`.
+    /// Name of the helper that reads the connection, such as `ftp`. An update with an empty name takes the helper
+    /// and its expectations away up to Linux 6.18; Linux 7.2 refuses it as unsupported.
     HELPER_NAME = sys::ATTR_HELPER_NAME, "ATTR_HELPER_NAME": HelperName, ReadWrite, Rule::Plain;
         "text of at most 15 bytes"; "dump, new, update, when it has one"; "create; update with the same name, or, up to Linux 6.18, empty to remove it; later kernels refuse an empty one (`EOPNOTSUPP`)"; "0.0.98".
     /// Security context, such as SELinux gives.

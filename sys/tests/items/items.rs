@@ -3,10 +3,14 @@
 
 #![cfg(test)]
 
+#[path = "../../build/hints.rs"]
+#[allow(unreachable_pub, dead_code)]
+mod hints;
 #[path = "../../build/items.rs"]
 #[allow(unreachable_pub, dead_code)]
 mod items;
 
+use hints::Platform;
 use items::Bindings;
 
 /// Bindings as bindgen writes them without a formatter, cut down.
@@ -69,4 +73,27 @@ fn what_cannot_be_read_is_named() {
         let error = Bindings::read(source).err().unwrap_or_else(|| panic!("{source} was read"));
         assert!(error.contains(words), "{error}");
     }
+}
+
+/// A missing header is named, with the package or the setting that brings it: in a cross build, that of the target.
+#[test]
+fn a_missing_header_is_explained() {
+    let host = "x86_64-unknown-linux-gnu";
+    let to = |target: &str| Platform { target: target.to_owned(), host: host.to_owned() };
+    let [native, cross] = [to(host), to("aarch64-unknown-linux-gnu")];
+    for (header, platform, words) in [
+        ("stdbool.h", &native, "clang's own header stdbool.h was not found"),
+        ("stdbool.h", &cross, "clang's own header stdbool.h was not found"),
+        ("sys/types.h", &native, "The header sys/types.h of the C library or the kernel was not found"),
+        ("sys/types.h", &cross, "set BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu=--sysroot="),
+        ("linux/netlink.h", &cross, "The header linux/netlink.h was not found for aarch64-unknown-linux-gnu"),
+        ("libnfnetlink/libnfnetlink.h", &cross, "of the library was not found"),
+    ] {
+        let diagnostic = format!("wrapper.h:1:10: fatal error: '{header}' file not found");
+        let text = hints::for_headers(&diagnostic, platform);
+        assert!(text.contains(words), "{words}\n-- is not in\n{text}");
+        assert!(text.ends_with(&diagnostic), "{text}");
+    }
+    let text = hints::for_headers("error: unknown argument", &native);
+    assert_eq!(text, "bindgen cannot read the headers:\nerror: unknown argument");
 }
