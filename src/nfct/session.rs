@@ -243,7 +243,7 @@ impl Session {
     /// The C handle, for functions this crate does not cover. It stays owned by `self`.
     ///
     /// Calls through this pointer are as unchecked as in C. In particular a callback that is
-    /// registered here is called with the data of the closure of the next query. The socket does not
+    /// registered here is called with the data of the closure of the next query that has one. The socket does not
     /// block: where nothing is there to receive, the C functions fail with `EAGAIN`.
     pub fn as_ptr(&self) -> *mut sys::nfct_handle {
         self.handle.as_ptr()
