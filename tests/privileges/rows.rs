@@ -163,10 +163,14 @@ fn lacks(what: &str) -> bool {
     false
 }
 
-/// Returns whether the root folder of this process differs from that of the first process.
+/// Returns whether the root folder of this process differs from that of the first process. If that folder may not
+/// be looked at, as where the first process has more rights, an attempt shows it.
 fn is_chroot() -> bool {
     let of = |path| std::fs::metadata(path).map(|folder| (folder.dev(), folder.ino())).ok();
-    of("/proc/1/root/").is_some_and(|root| Some(root) != of("/"))
+    match of("/proc/1/root/") {
+        Some(root) => Some(root) != of("/"),
+        None => in_child(|| enter_users(0).map_or_else(|error| error.to_string(), |()| String::new())) != "",
+    }
 }
 
 /// Creates another network namespace, with one entry in it.
