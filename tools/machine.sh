@@ -147,8 +147,8 @@ pack_command() {
 
 # Boots the kernel of Debian $1, for at most $2 seconds, and runs the command line "$4…" there, with the
 # programs of the archive $3. Prints the machine's output, and returns the status of the command, or 125 if
-# the machine did not come up or did not end in time. NFCT_KERNEL_OPTIONS are further options for the kernel,
-# such as init_on_alloc=0.
+# the machine did not come up or did not end in time. Memory is not zeroed: with Debian's init_on_alloc=1 fields
+# that a kernel forgets to fill in would look as if it did. NFCT_KERNEL_OPTIONS are further options for the kernel.
 boot() {
     local suite=$1 seconds=$2 programs=$3 disk=$kernels/.disk.$1 log=$kernels/$1.console status
     shift 3
@@ -156,7 +156,7 @@ boot() {
     # KVM only on request: on an emulated host, a machine can stop in the middle without ending.
     emulate "$seconds" -accel "${NFCT_ACCELERATOR:-tcg,thread=multi}" -cpu max -smp 2 -m 3072 -display none -monitor none \
         -nic none -no-reboot -serial stdio -kernel "$kernels/$suite/image" -initrd "$disk" \
-        -append "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off ${NFCT_KERNEL_OPTIONS:-}" \
+        -append "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off init_on_alloc=0 ${NFCT_KERNEL_OPTIONS:-}" \
         </dev/null 2>&1 | sed -u 's/\r$//' | tee "$log" || true
     rm -f "$disk"
     status=$(sed -n 's/^machine: ended with \([0-9]*\)$/\1/p' "$log" | tail -n 1)

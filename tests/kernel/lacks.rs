@@ -35,6 +35,10 @@ fn what_cannot_be_reached_cannot_be_opened() {
         return;
     }
     let part = missing(Handle::open());
+    // Where modules are known to be missing, as on the machines of `tools/machine/run-tests`.
+    if let Ok(known) = std::env::var("NFCT_KNOWN_MISSING") {
+        assert_eq!(part, Some(&*known));
+    }
     assert_eq!(missing(Events::builder().open()), part);
     assert_eq!(missing(Mirror::builder().open()), part);
     #[cfg(feature = "nfct")]

@@ -116,22 +116,22 @@ impl Descriptors {
 }
 
 /// The numbers of the open descriptors.
-fn open_descriptors() -> Result<BTreeSet<u64>> {
+fn open_descriptors() -> Result<BTreeSet<libc::rlim_t>> {
     let listing = fs::read_dir("/proc/self/fd")?;
     let numbers = listing.map(|file| Ok(file?.file_name().to_string_lossy().parse()?));
-    let numbers = numbers.collect::<Result<BTreeSet<u64>>>()?;
+    let numbers = numbers.collect::<Result<BTreeSet<libc::rlim_t>>>()?;
     // The descriptor of this directory listing is closed again.
-    let is_open = |number: &u64| fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
+    let is_open = |number: &libc::rlim_t| fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
     Ok(numbers.into_iter().filter(is_open).collect())
 }
 
 /// The limit that leaves `left` free numbers below it.
-fn with_free(open: &BTreeSet<u64>, left: u64) -> u64 {
+fn with_free(open: &BTreeSet<libc::rlim_t>, left: u64) -> libc::rlim_t {
     let free = (0..).filter(|number| !open.contains(number));
     free.take(left as usize + 1).last().unwrap_or(0)
 }
 
-fn limit() -> Result<u64> {
+fn limit() -> Result<libc::rlim_t> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is live.
     match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } {
@@ -140,7 +140,7 @@ fn limit() -> Result<u64> {
     }
 }
 
-fn set_limit(descriptors: u64) -> Result<()> {
+fn set_limit(descriptors: libc::rlim_t) -> Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is live.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };

@@ -60,7 +60,9 @@ fn programs(set: &SelectorSet) -> Vec<Program> {
 fn networks_are_searched_word_by_word() {
     let mut chance = Chance(0x2e7);
     let mut counts = [0; 2];
-    for round in 0..cases().div_ceil(100) {
+    // Each of these numbers of networks with both selectors, at least.
+    let rounds = cases().div_ceil(100).max(10);
+    for round in 0..rounds {
         let count = [1, 2, 3, 10, 60][round % 5];
         let networks = networks(&mut chance, count);
         let selector = match round % 2 {
@@ -80,7 +82,7 @@ fn networks_are_searched_word_by_word() {
             }
         }
     }
-    assert!(counts.iter().all(|count| *count > cases() / 20), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 100 * rounds / 20), "{counts:?}");
 }
 
 /// Many selectors: jumps longer than a test reaches, and a search for all together first.
