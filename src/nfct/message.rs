@@ -108,7 +108,7 @@ mod tests {
             let bytes = message.as_bytes();
             assert_eq!(u16::from_ne_bytes([bytes[4], bytes[5]]), kind, "{request:?}");
             assert_eq!(
-                Expect::parse(&[&bytes[..4], &[0, 2], &bytes[6..]].concat())
+                Expect::parse(&[&bytes[..4], &0x200u16.to_ne_bytes(), &bytes[6..]].concat())
                     .map(|read| { read.tuple(expect_attr::EXPECTED).and_then(ExpectTuple::plain) }),
                 Ok(Some(flow().original))
             );
