@@ -8,10 +8,10 @@ readonly NOT_SANITIZED_PROGRAMS=(c_memory out_of_memory)
 # Skipped tests:
 # - those that measure the memory of the process, most of which is the sanitizer's here;
 # - the one that fills the table, which takes minutes and runs no code that others do not;
-# - those that run cargo, or examples, which are not built for this;
+# - those that run cargo, a C compiler, which would need the same flags, or examples, which are not built for this;
 # - the one that asks the loader for the library, which is linked statically.
 readonly NOT_SANITIZED_TESTS=(no_more_memory memory_does_not_grow a_full_table every_example_runs the_lines_of_ndjson
-    missing:: the_library_is_that_of_the_release)
+    missing:: from_c:: the_library_is_that_of_the_release)
 
 # Tests of state shared by threads: wakers, the thread that reads for a mirror, texts, and the detected
 # abilities of the kernel.

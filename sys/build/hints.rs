@@ -1,5 +1,5 @@
 //! What is missing on this machine, and how to get it: texts for the user, made of the words of
-//! clang and libclang.
+//! pkg-config, clang and libclang.
 
 use std::env;
 
@@ -37,6 +37,20 @@ impl Platform {
     pub(crate) fn is_cross(&self) -> bool {
         self.target != self.host
     }
+}
+
+/// Explains what pkg-config needs in a build for another platform.
+pub(crate) fn for_pkg_config(library: &str, Platform { target, host }: &Platform) -> String {
+    let variable = target.replace('-', "_");
+    format!(
+        "This builds for {target} on {host}, and pkg-config is not set up for that: it would find \
+         this machine's library. With the target's library installed, set\n    \
+         PKG_CONFIG_ALLOW_CROSS=1\n    \
+         PKG_CONFIG_LIBDIR_{variable}=… (the folder of the target's {library}.pc; on Debian and \
+         Ubuntu /usr/lib/TRIPLET/pkgconfig)\n\
+         or, if the library is in a sysroot, PKG_CONFIG_SYSROOT_DIR_{variable} beside the latter. See \
+         README.md of libnetfilter-conntrack-sys."
+    )
 }
 
 /// Explains what bindgen says when clang cannot read the headers.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, env, path::PathBuf};
 
 use pkg_config::Error;
 
-use crate::hints::Platform;
+use crate::hints::{self, Platform};
 
 const LIBRARY: &str = "libnetfilter_conntrack";
 
@@ -95,7 +95,7 @@ fn explain(error: &Error) -> String {
         Error::EnvNoPkgConfig(variable) => {
             format!("{variable} is set, but {LIBRARY} is found with pkg-config only: unset it.")
         }
-        Error::CrossCompilation => cross(&Platform::of_build()),
+        Error::CrossCompilation => hints::for_pkg_config(LIBRARY, &Platform::of_build()),
         Error::Command { command, cause } => format!(
             "pkg-config was not found or cannot run; it finds {LIBRARY}. To install both:{INSTALL}\
              If it has another name, set PKG_CONFIG. Tried was: {command}: {cause}"
@@ -118,18 +118,4 @@ fn too_old() -> Option<String> {
     let mut silent = pkg_config::Config::new();
     let found = silent.cargo_metadata(false).env_metadata(false).probe(LIBRARY).ok()?;
     Some(format!("{LIBRARY} {} is too old: {FLOOR} or newer is needed.", found.version))
-}
-
-/// What pkg-config needs to know in a build for another platform.
-fn cross(Platform { target, host }: &Platform) -> String {
-    let variable = target.replace('-', "_");
-    format!(
-        "This builds for {target} on {host}, and pkg-config is not set up for that: it would find \
-         this machine's library. With the target's library installed, set\n    \
-         PKG_CONFIG_ALLOW_CROSS=1\n    \
-         PKG_CONFIG_LIBDIR_{variable}=… (the folder of the target's {LIBRARY}.pc; on Debian and \
-         Ubuntu /usr/lib/TRIPLET/pkgconfig)\n\
-         or, if the library is in a sysroot, PKG_CONFIG_SYSROOT_DIR_{variable} beside the latter. See \
-         README.md of libnetfilter-conntrack-sys."
-    )
 }

@@ -5,12 +5,14 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::ops::RangeInclusive;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::check::{Difference, Fallible, command, compare_lines, lines};
 use super::sample;
-use netfilter_conntrack::{Change, Event, Events, Handle, Outcome, Selector};
+use netfilter_conntrack::events::EntryEvent;
+use netfilter_conntrack::{Change, Event, Events, Flow, Handle, Outcome, Selector};
 
 /// The time limit for each step of the other program.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -75,17 +77,80 @@ fn listeners() -> BTreeSet<String> {
 
 /// Follows the events of the sample: created, marked, deleted.
 pub(crate) fn follows(line: &str, handle: &mut Handle, open: impl Fn() -> Fallible<Events>) -> Difference {
-    let act = |handle: &mut Handle| {
-        sample::fill(handle);
-        let mark = Change::new().mark(0x99);
-        for bulk in [
-            handle.update_matching(Selector::any_zone().tcp(), mark).run(),
-            handle.delete_matching(Selector::all()).run(),
-        ] {
-            assert!(bulk.as_ref().is_ok_and(Outcome::is_complete), "{bulk:?}");
+    follows_while(line, handle, open, live)
+}
+
+/// Creates the sample, changes and deletes it.
+fn live(handle: &mut Handle) {
+    sample::fill(handle);
+    let mark = Change::new().mark(0x99);
+    for bulk in [
+        handle.update_matching(Selector::any_zone().tcp(), mark).run(),
+        handle.delete_matching(Selector::all()).run(),
+    ] {
+        assert!(bulk.as_ref().is_ok_and(Outcome::is_complete), "{bulk:?}");
+    }
+}
+
+/// Every event of a flow, as the call prints it with the time at which it was read.
+pub(crate) fn prints_events(
+    line: &str,
+    handle: &mut Handle,
+    call: impl Fn(&EntryEvent<Flow>, Duration) -> String,
+) -> Difference {
+    let mut events = Events::builder().open().map_err(|error| error.to_string())?;
+    let follower = Follower::start(line);
+    let began = now();
+    live(handle);
+    let ours = drain_flows(&mut events, |event| call(event, now()))?;
+    let theirs = follower.output(ours.len());
+    let known = |line: &str| steady(line, began..=now(), line.starts_with('['));
+    let theirs = theirs.lines().map(known).collect::<Result<Vec<_>, _>>()?;
+    let ours = ours.iter().map(|line| known(line)).collect::<Result<Vec<_>, _>>()?;
+    match ours.is_empty() {
+        true => Err("no event came".to_owned()),
+        false => compare_lines(&theirs, &ours),
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970")
+}
+
+/// A line without the parts that differ between programs: the stamp, which must be a time of this test, and
+/// the name of the program that caused the event, which conntrack(8) looks up by its port id.
+///
+/// The program prints port ids with and without `-o userspace`, so stamped lines are compared without them.
+fn steady(line: &str, during: RangeInclusive<Duration>, is_stamped: bool) -> Result<String, String> {
+    if !is_stamped {
+        return Ok(line.split(" progname=").next().unwrap_or(line).to_owned());
+    }
+    let malformed = || format!("no stamp: {line}");
+    let (stamp, rest) = line[1..].split_once("]\t").ok_or_else(malformed)?;
+    let (seconds, micros) = stamp.split_once('.').filter(|(_, micros)| micros.len() == 6).ok_or_else(malformed)?;
+    let [seconds, micros] = [seconds, micros].map(str::parse::<u64>);
+    let at = Duration::from_secs(seconds.map_err(|_| malformed())?)
+        + Duration::from_micros(micros.map_err(|_| malformed())?);
+    // It has whole microseconds.
+    let first = Duration::from_micros(during.start().as_micros() as u64);
+    match (first..=*during.end()).contains(&at) {
+        true => Ok(rest.split(" [USERSPACE]").next().unwrap_or(rest).to_owned()),
+        false => Err(format!("not within {during:?}: {line}")),
+    }
+}
+
+fn drain_flows(
+    events: &mut Events,
+    print: impl Fn(&EntryEvent<Flow>) -> String,
+) -> Result<Vec<String>, String> {
+    let mut ours = Vec::new();
+    while let Some(event) = events.try_next() {
+        match event.map_err(|error| error.to_string())? {
+            Event::Flow(event) => ours.push(print(&event)),
+            other => return Err(format!("{other:?}")),
         }
-    };
-    follows_while(line, handle, open, act)
+    }
+    Ok(ours)
 }
 
 /// Follows expectations: created and deleted.

@@ -135,6 +135,11 @@ fn events() {
 }
 
 #[test]
+fn printed_events() {
+    run(&rows::printed_events());
+}
+
+#[test]
 fn expectations() {
     run(&rows::expectations());
 }

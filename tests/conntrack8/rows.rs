@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{self, Counter, Difference, Fallible, Listed};
 use super::follow;
 use super::sample;
-use netfilter_conntrack::events::Groups;
+use netfilter_conntrack::events::{EntryEvent, Groups};
 use netfilter_conntrack::handle::{CpuExpectationStatistics, CpuStatistics};
 use netfilter_conntrack::ipnet::IpNet;
 use netfilter_conntrack::model::{Direction, Family, Protocol, SctpState, TcpFlags};
@@ -26,7 +26,9 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn all() -> Vec<Row> {
-    [listings(), entries(), bulk(), events(), expectations(), numbers()].into_iter().flatten().collect()
+    let before = [listings(), entries(), bulk(), events()];
+    let after = [printed_events(), expectations(), numbers()];
+    before.into_iter().chain(after).flatten().collect()
 }
 
 /// Rows of one kind each: the call of `lists` returns entries, that of `changes` is run for its effect.
@@ -52,6 +54,11 @@ macro_rules! rows {
     (@check lists_all, $row:ident, $on:ident, $handle:ident, $flow:ident, $names:ident, $call:expr) => {
         check::lists($row.command, $on, false, |$handle: &mut Handle| -> Fallible<Vec<Listed>> {
             Ok($call.map(|flow| flow.map(Listed)).collect::<Result<_>>()?)
+        })
+    };
+    (@check lists_dying, $row:ident, $on:ident, $handle:ident, $flow:ident, $names:ident, $call:expr) => {
+        check::lists_dying($row.command, $on, |$handle: &mut Handle| -> Fallible<Vec<Flow>> {
+            Ok($call.collect::<Result<_>>()?)
         })
     };
     (@check finds, $row:ident, $on:ident, $handle:ident, $flow:ident, $names:ident, $call:expr) => {
@@ -93,6 +100,17 @@ macro_rules! rows {
     (@check follows_expectations, $row:ident, $on:ident, $handle:ident, $flow:ident, $names:ident, $call:expr) => {
         follow::follows_expectations($row.command, $on, || -> Fallible<Events> { Ok($call) })
     };
+    (@check prints_events, $row:ident, $on:ident, $handle:ident, $event:ident, $now:ident, $call:expr) => {
+        follow::prints_events($row.command, $on, |$event: &EntryEvent<Flow>, $now: Duration| {
+            let _ = $now;
+            $call
+        })
+    };
+    (@check finds_expectation, $row:ident, $on:ident, $handle:ident, $flow:ident, $names:ident, $call:expr) => {
+        check::lists_expectations($row.command, $on, |$handle: &mut Handle| -> Fallible<Vec<Expectation>> {
+            Ok(vec![$call])
+        })
+    };
     (@check lists_expectations, $row:ident, $on:ident, $handle:ident, $flow:ident, $names:ident, $call:expr) => {
         check::lists_expectations($row.command, $on, |$handle: &mut Handle| -> Fallible<Vec<Expectation>> {
             Ok($call.collect::<Result<_>>()?)
@@ -127,6 +145,7 @@ const CPU_EXPECTATIONS: &[Counter<CpuExpectationStatistics>] = &[
 pub(crate) fn listings() -> Vec<Row> {
     rows! { handle, flow, names;
         lists_all "conntrack -L" => handle.dump().entries()?;
+        lists_dying "conntrack -L dying" => handle.dump_dying().entries()?;
         selects "conntrack -L -f ipv6" => Selector::any_zone().family(Family::Ipv6);
         selects "conntrack -L -p tcp" => Selector::any_zone().tcp();
         selects "conntrack -L -p tcp --state ESTABLISHED" => Selector::any_zone().tcp_state(TcpState::Established);
@@ -210,9 +229,18 @@ pub(crate) fn events() -> Vec<Row> {
     }
 }
 
+pub(crate) fn printed_events() -> Vec<Row> {
+    rows! { handle, event, now;
+        prints_events "conntrack -E -o userspace" => format!("{} [USERSPACE] portid={}", event.text(), event.port_id);
+        prints_events "conntrack -E -o timestamp" => format!("[{}.{:06}]\t{}", now.as_secs(), now.subsec_micros(), event.text());
+    }
+}
+
 pub(crate) fn expectations() -> Vec<Row> {
     rows! { handle, flow, names;
         lists_expectations "conntrack -L expect" => handle.expectations().dump().entries()?;
+        finds_expectation "conntrack -G expect -p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 0 --dport 5000 -r 10.0.0.2 -q 10.0.0.1 --reply-port-src 5000 --reply-port-dst 0" => handle.expectations().get(Tuple::tcp("10.0.0.1:0".parse()?, "10.0.0.2:5000".parse()?)?)?;
+        changes_expectations "conntrack -D expect -p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 0 --dport 5000 -r 10.0.0.2 -q 10.0.0.1 --reply-port-src 5000 --reply-port-dst 0" => handle.expectations().delete(Tuple::tcp("10.0.0.1:0".parse()?, "10.0.0.2:5000".parse()?)?)?;
         changes_expectations "conntrack -F expect" => handle.expectations().flush()?;
     }
 }

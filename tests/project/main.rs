@@ -6,6 +6,8 @@ mod common;
 
 mod examples;
 #[cfg(feature = "nfct")]
+mod from_c;
+#[cfg(feature = "nfct")]
 mod missing;
 #[cfg(feature = "save")]
 mod ndjson;

@@ -97,3 +97,22 @@ fn a_missing_header_is_explained() {
     let text = hints::for_headers("error: unknown argument", &native);
     assert_eq!(text, "bindgen cannot read the headers:\nerror: unknown argument");
 }
+
+/// The platforms and the variables of the target are named, spelled as pkg-config's crate reads them.
+#[test]
+fn a_cross_build_without_settings_for_pkg_config_is_explained() {
+    let platform = Platform {
+        target: "aarch64-unknown-linux-gnu".to_owned(),
+        host: "x86_64-unknown-linux-gnu".to_owned(),
+    };
+    assert_eq!(
+        hints::for_pkg_config("libnetfilter_conntrack", &platform),
+        "This builds for aarch64-unknown-linux-gnu on x86_64-unknown-linux-gnu, and pkg-config is not set up \
+         for that: it would find this machine's library. With the target's library installed, set
+    PKG_CONFIG_ALLOW_CROSS=1
+    PKG_CONFIG_LIBDIR_aarch64_unknown_linux_gnu=… (the folder of the target's libnetfilter_conntrack.pc; on \
+         Debian and Ubuntu /usr/lib/TRIPLET/pkgconfig)
+or, if the library is in a sysroot, PKG_CONFIG_SYSROOT_DIR_aarch64_unknown_linux_gnu beside the latter. See \
+         README.md of libnetfilter-conntrack-sys."
+    );
+}
