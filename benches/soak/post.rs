@@ -163,7 +163,7 @@ fn follow(job: &mut dyn Job, tally: &mut Tally) -> Result<()> {
     }
 }
 
-/// Returns free memory to the system, so that resident memory is memory in use.
+/// Returns free memory to the system, so that anonymous memory is memory in use.
 fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the call takes a number, and does not touch memory in use.
