@@ -76,7 +76,7 @@ impl Worker {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
             Err(RecvTimeoutError::Timeout) => {
-                Err(format!("{}: hangs, {expected} expected for {PATIENCE:?}", self.name).into())
+                Err(format!("{}: hangs: no {expected} in {PATIENCE:?}", self.name).into())
             }
         }
     }
@@ -84,7 +84,7 @@ impl Worker {
     /// Waits for an answer, and returns the rest of the line after the expected word.
     fn hear(&mut self, expected: &str) -> Result<String> {
         let Some(line) = self.line(expected)? else {
-            return Err(format!("{}: ended, {expected} expected: {}", self.name, self.child.wait()?).into());
+            return Err(format!("{}: ended instead of {expected}: {}", self.name, self.child.wait()?).into());
         };
         match line.split_once(' ').unwrap_or((&line, "")) {
             (word, rest) if word == expected => Ok(rest.to_owned()),
@@ -122,7 +122,7 @@ impl Worker {
     /// Waits until the process has ended by itself, which must happen without an error.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.say("end")?;
-        if let Some(line) = self.line("its end")? {
+        if let Some(line) = self.line("end")? {
             return Err(format!("{}: {line:?} instead of its end", self.name).into());
         }
         match self.child.wait()? {
