@@ -88,9 +88,8 @@ impl<'o> Run<'o> {
     }
 
     fn until_the_end(&mut self) -> Result<()> {
-        self.hostile.say("go")?;
         while self.began.elapsed() < self.options.time || self.compared < COMPARED {
-            for worker in &mut self.workers {
+            for worker in self.workers.iter_mut().chain([&mut self.hostile]) {
                 worker.say("go")?;
             }
             sleep(ROUND);
@@ -124,7 +123,7 @@ impl<'o> Run<'o> {
         for worker in self.workers.iter_mut().chain([&mut self.hostile]) {
             compare(worker, warm)?;
         }
-        self.hostile.say("go")
+        Ok(())
     }
 
     fn show_progress(&mut self) {

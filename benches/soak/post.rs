@@ -172,7 +172,8 @@ fn give_back() {
     }
 }
 
-/// Returns whether there is a line to read. The conductor waits for the answer to each line.
+/// Returns whether there is a line to read. None is left in the reader's buffer, because the conductor sends
+/// only one at a time: it waits for the answer, or for seconds after `go`.
 fn is_addressed() -> bool {
     let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
     // SAFETY: one live pollfd.
