@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ pub(crate) struct Worker {
 /// The memory and descriptors of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
-    pub(crate) resident_kib: u64,
+    /// Anonymous memory: without the pages of the program and its libraries, which come and go.
+    pub(crate) memory_kib: u64,
     pub(crate) descriptors: usize,
 }
 
@@ -69,10 +70,22 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits for the next line; `None` if the process ended instead.
+    fn line(&self, expected: &str) -> Result<Option<String>> {
+        match self.output.recv_timeout(PATIENCE) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("{}: hangs: no {expected} in {PATIENCE:?}", self.name).into())
+            }
+        }
+    }
+
     /// Waits for an answer, and returns the rest of the line after the expected word.
     fn hear(&mut self, expected: &str) -> Result<String> {
-        let line = self.output.recv_timeout(PATIENCE);
-        let line = line.map_err(|_| format!("{}: gone or silent, {expected} expected", self.name))?;
+        let Some(line) = self.line(expected)? else {
+            return Err(format!("{}: ended instead of {expected}: {}", self.name, self.child.wait()?).into());
+        };
         match line.split_once(' ').unwrap_or((&line, "")) {
             (word, rest) if word == expected => Ok(rest.to_owned()),
             ("wrong", reason) => Err(format!("{}: {reason}", self.name).into()),
@@ -99,9 +112,9 @@ impl Worker {
     pub(crate) fn usage(&self) -> Result<Usage> {
         let place = format!("/proc/{}", self.id());
         let status = fs::read_to_string(format!("{place}/status"))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let memory = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
         Ok(Usage {
-            resident_kib: resident.trim().trim_end_matches(" kB").parse()?,
+            memory_kib: memory.trim().trim_end_matches(" kB").parse()?,
             descriptors: fs::read_dir(format!("{place}/fd"))?.count(),
         })
     }
@@ -109,6 +122,9 @@ impl Worker {
     /// Waits until the process has ended by itself, which must happen without an error.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.say("end")?;
+        if let Some(line) = self.line("end")? {
+            return Err(format!("{}: {line:?} instead of its end", self.name).into());
+        }
         match self.child.wait()? {
             status if status.success() => Ok(()),
             status => Err(format!("{}: {status}", self.name).into()),

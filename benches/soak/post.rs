@@ -163,7 +163,7 @@ fn follow(job: &mut dyn Job, tally: &mut Tally) -> Result<()> {
     }
 }
 
-/// Returns free memory to the system, so that resident memory is memory in use.
+/// Returns free memory to the system, so that anonymous memory is memory in use.
 fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the call takes a number, and does not touch memory in use.
@@ -172,7 +172,8 @@ fn give_back() {
     }
 }
 
-/// Returns whether there is a line to read. The conductor waits for the answer to each line.
+/// Returns whether there is a line to read. None is left in the reader's buffer, because the conductor sends
+/// only one at a time: it waits for the answer, or for seconds after `go`.
 fn is_addressed() -> bool {
     let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
     // SAFETY: one live pollfd.

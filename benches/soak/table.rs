@@ -5,7 +5,7 @@ use super::crew::Worker;
 /// Prints a line for each job, and one for the hostile process.
 pub(crate) fn print(workers: &[Worker], hostile: &Worker) {
     println!(
-        "| job | operations | events lost, all reported | forged at it | of these refused by the kernel | RSS KiB | \
+        "| job | operations | events lost, all reported | forged at it | of these refused by the kernel | memory KiB | \
          descriptors | errors by kind |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---|");
@@ -30,12 +30,11 @@ fn line(worker: &Worker, forged: &str, refused: &str) {
         (Some(begin), Some(end)) => format!("{} → {}", what(begin), what(end)),
         _ => String::new(),
     };
-    let (resident, descriptors) =
-        (usage(|usage| usage.resident_kib), usage(|usage| usage.descriptors as u64));
+    let (memory, descriptors) = (usage(|usage| usage.memory_kib), usage(|usage| usage.descriptors as u64));
     let kinds = tally.errors.iter().filter(|(kind, _)| !kind.contains('-') && *kind != "multicast");
     let errors: Vec<String> = kinds.map(|(kind, count)| format!("{kind} {count}")).collect();
     println!(
-        "| {} | {} | {} | {forged} | {refused} | {resident} | {descriptors} | {} |",
+        "| {} | {} | {} | {forged} | {refused} | {memory} | {descriptors} | {} |",
         worker.name,
         tally.operations,
         tally.lost,

@@ -1,6 +1,9 @@
 //! JSON of plain data, and saves.
 
+use std::ffi::OsString;
 use std::fmt::Debug;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,10 +12,9 @@ use super::source;
 use crate::events::Event;
 use crate::model::event::{EntryEvent, EventKind};
 use crate::model::expectation::Expectation;
-use crate::model::flow::Flow;
+use crate::model::flow::{Flow, HelperName};
 use crate::model::key::Key;
 use crate::nfct::tests::alike;
-use crate::nfct::tests::alike_expect::reported;
 use crate::nfct::tests::encode;
 use crate::nfct::tests::entry::Entry;
 use crate::nfct::tests::sample::Random;
@@ -20,7 +22,7 @@ use crate::save;
 
 pub(super) fn run(data: &[u8]) {
     let Some((&form, rest)) = data.split_first() else { return };
-    match form % 6 {
+    match form % 7 {
         // Unmodified, because seeds are real entries.
         0 => text(rest),
         1 => lines(rest),
@@ -67,31 +69,51 @@ fn saved(flows: Vec<Flow>) -> Vec<u8> {
     text
 }
 
-/// Flows, events and expectations; then the same text with some bytes changed.
+/// Expectations, flows, events, keys and saves; then the same text with some bytes changed.
 fn generated(form: u8, rest: &[u8]) {
     let seed = source::begin(rest);
     let (mut chance, mut random) = (encode::Chance(seed), Random::new(seed));
     let text = match form {
-        2 => returns(&reported(&mut chance)).into_bytes(),
+        2 => returns(&chance.expectation()).into_bytes(),
         3 => returns(&chance.flow()).into_bytes(),
-        4 => {
-            let entry = flow(&mut random);
-            let kind = EventKind::ALL[random.below(3)];
-            let event = EntryEvent { kind, entry, port_id: random.next() as u32, namespace: None };
-            returns(&Event::Flow(event)).into_bytes()
-        }
+        4 => returns(&event(&mut chance, &mut random)).into_bytes(),
+        5 => returns(&flow(&mut random).key()).into_bytes(),
         _ => {
             let count = random.below(4);
             saved((0..count).map(|_| flow(&mut random)).collect())
         }
     };
     let changed = changed(text, &mut random);
-    if form == 5 { lines(&changed) } else { self::text(&changed) }
+    if form == 6 { lines(&changed) } else { self::text(&changed) }
 }
 
-/// A flow as a kernel reports it.
+/// An event of any kind.
+fn event(chance: &mut encode::Chance, random: &mut Random) -> Event {
+    let kind = EventKind::ALL[random.below(3)];
+    let port_id = random.next() as u32;
+    let namespace = (random.below(2) == 0).then(|| random.next() as i32);
+    match random.below(5) {
+        0 | 1 => Event::Flow(EntryEvent { kind, entry: flow(random), port_id, namespace }),
+        2 => Event::Expectation(EntryEvent { kind, entry: chance.expectation(), port_id, namespace }),
+        3 => Event::Overrun { lost: (random.below(2) == 0).then(|| random.next() as u32) },
+        _ => Event::Woken,
+    }
+}
+
+/// A flow as a kernel reports it, or with names of any bytes and a fraction of a second, which no kernel
+/// reports.
 fn flow(random: &mut Random) -> Flow {
-    alike::ours(&Entry::random(random).message()).expect("a flow")
+    let mut flow = alike::ours(&Entry::random(random).message()).expect("a flow");
+    if random.below(2) == 0 {
+        flow.helper = HelperName::from_bytes(&bytes(random, 20)).ok();
+        flow.extra.security_context = Some(OsString::from_vec(bytes(random, 20)));
+        flow.timeout = Some(Duration::new(random.next(), random.below(1_000_000_000) as u32));
+    }
+    flow
+}
+
+fn bytes(random: &mut Random, most: usize) -> Vec<u8> {
+    (0..random.below(most)).map(|_| random.next() as u8).collect()
 }
 
 /// Changes bytes that are part of JSON's syntax.

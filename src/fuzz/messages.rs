@@ -5,7 +5,7 @@ use crate::model::flow::Flow;
 use crate::netlink::message::MessageBuf;
 use crate::netlink::uapi::{CT_NEW, EXP_NEW};
 use crate::netlink::validate::{self, nonsense};
-use crate::nfct::tests::alike_expect::{message as expectation_message, reported};
+use crate::nfct::tests::alike_expect::{named_message, reported};
 use crate::nfct::tests::differences;
 use crate::nfct::tests::encode::Chance;
 use crate::nfct::tests::entry::Entry;
@@ -40,7 +40,8 @@ fn message(data: &[u8]) -> Option<Message> {
         5 => {
             let expectation = reported(&mut Chance(random.next() | 1));
             // The headers stay unchanged: they hold the family of all tuples.
-            Message::Expectation(changed(expectation_message(&expectation), 20, &mut random))
+            let message = named_message(expectation, &mut random);
+            Message::Expectation(changed(message, 20, &mut random))
         }
         6 => Message::Entry(with_headers(CT_NEW, form, &nonsense::conntrack(&mut |end| random.below(end)))),
         _ => Message::Expectation(with_headers(

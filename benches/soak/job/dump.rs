@@ -95,10 +95,21 @@ impl Job for Dumps {
         let listed = keys.len() as u64;
         keys.sort_by_key(ToString::to_string);
         keys.dedup();
-        let counts = [listed, keys.len() as u64, u64::from(self.handle.usage()?.entries)];
-        match counts == [there; 3] {
+        let counts = self.handle.counts()?;
+        let groups = [
+            counts.entries,
+            counts.families.values().sum(),
+            counts.protocols.values().sum(),
+            counts.zones.values().sum(),
+            counts.marks.values().sum(),
+        ];
+        if groups != [there; 5] {
+            return Err(format!("counted {groups:?}, and there are {there}").into());
+        }
+        let found = [listed, keys.len() as u64, u64::from(self.handle.usage()?.entries)];
+        match found == [there; 3] {
             true => Ok(()),
-            false => Err(format!("listed, different and counted {counts:?}, and there are {there}").into()),
+            false => Err(format!("listed, different and in use {found:?}, and there are {there}").into()),
         }
     }
 }

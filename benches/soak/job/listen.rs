@@ -1,11 +1,12 @@
 //! Streams of events, with receive buffers of every size. Received events and reported losses add up to all
 //! events that the kernel sent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::{Event, Events};
 
+use super::waited;
 use crate::Result;
 use crate::post::{Changes, Job, Tally};
 use crate::world::{self, BUFFERS, Chance};
@@ -34,24 +35,44 @@ impl Counted {
     /// Reads events for the given time, at most `most` of them.
     pub(crate) fn read(&mut self, time: Duration, most: u32, tally: &mut Tally) -> Result<()> {
         for _ in 0..most {
-            let Some(event) = self.events.next_timeout(time) else { return Ok(()) };
-            tally.operations += 1;
-            match event? {
-                Event::Flow(event) => {
-                    world::judge_event(&event.entry)?;
-                    match event.kind {
-                        EventKind::New => self.seen.created += 1,
-                        EventKind::Update => self.seen.updated += 1,
-                        _ => self.seen.deleted += 1,
-                    }
+            let began = Instant::now();
+            let Some(event) = self.events.next_timeout(time) else { return waited(began, time) };
+            self.count(event?, tally)?;
+        }
+        Ok(())
+    }
+
+    /// Waits without a limit for this number of events, received or lost.
+    pub(crate) fn wait_for(&mut self, events: u64, tally: &mut Tally) -> Result<()> {
+        let end = self.counted() + events;
+        while self.counted() < end {
+            let event = self.events.next().ok_or("the stream has ended")?;
+            self.count(event?, tally)?;
+        }
+        Ok(())
+    }
+
+    fn counted(&self) -> u64 {
+        self.seen.sum() + self.lost
+    }
+
+    fn count(&mut self, event: Event, tally: &mut Tally) -> Result<()> {
+        tally.operations += 1;
+        match event {
+            Event::Flow(event) => {
+                world::judge_event(&event.entry)?;
+                match event.kind {
+                    EventKind::New => self.seen.created += 1,
+                    EventKind::Update => self.seen.updated += 1,
+                    _ => self.seen.deleted += 1,
                 }
-                Event::Overrun { lost } => {
-                    let lost = lost.map_or(1, u64::from);
-                    self.lost += lost;
-                    tally.lost += lost;
-                }
-                other => return Err(format!("a forged event was believed: {other}").into()),
             }
+            Event::Overrun { lost } => {
+                let lost = lost.map_or(1, u64::from);
+                self.lost += lost;
+                tally.lost += lost;
+            }
+            other => return Err(format!("a forged event was believed: {other}").into()),
         }
         Ok(())
     }
@@ -61,7 +82,7 @@ impl Counted {
     pub(crate) fn settle(&mut self, all: Changes, alone: bool, tally: &mut Tally) -> Result<()> {
         self.read(Duration::from_millis(20), u32::MAX, tally)?;
         let sent = all.since(self.before);
-        let counted = self.seen.sum() + self.lost;
+        let counted = self.counted();
         let exact = !alone || counted == sent.sum();
         if !self.seen.is_within(sent) || counted < sent.sum() || !exact {
             let Self { seen, lost, .. } = self;

@@ -1,6 +1,7 @@
 //! Bursts of changes in a namespace of its own, and streams with buffers too small for them. For each burst,
 //! received events and reported losses add up to exactly the events sent.
 
+use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use netfilter_conntrack::Handle;
@@ -12,6 +13,8 @@ use crate::world::{self, BUFFERS, Chance, WRITER};
 
 /// The number of turns that the streams last.
 const LIFE: u32 = 20;
+/// Time for some signals.
+const MOMENT: Duration = Duration::from_millis(2);
 
 pub(crate) struct Losses {
     handle: Handle,
@@ -53,6 +56,25 @@ impl Losses {
         Ok(())
     }
 
+    /// Waits without a limit for the events of a flow that another thread makes, which no signal may end.
+    fn wait(&mut self, tally: &mut Tally) -> Result<()> {
+        let Self { handle, streams, .. } = self;
+        let stream = streams.last_mut().ok_or("no stream")?;
+        let flow = world::flow(WRITER, 0);
+        scope(|scope| -> Result<()> {
+            let other = scope.spawn(|| {
+                sleep(MOMENT);
+                handle.create(&flow)?;
+                handle.delete(&flow)
+            });
+            stream.wait_for(2, tally)?;
+            Ok(other.join().map_err(|_| "a panic")??)
+        })?;
+        tally.changes.created += 1;
+        tally.changes.deleted += 1;
+        Ok(())
+    }
+
     fn read_some(&mut self, tally: &mut Tally) -> Result<()> {
         for stream in &mut self.streams {
             stream.read(Duration::ZERO, self.chance.below(200), tally)?;
@@ -71,6 +93,7 @@ impl Job for Losses {
         for stream in &mut self.streams {
             stream.settle(tally.changes, true, tally)?;
         }
+        self.wait(tally)?;
         self.turns += 1;
         if self.turns % LIFE == 0 {
             self.streams = streams(tally.changes)?;

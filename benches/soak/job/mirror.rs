@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use netfilter_conntrack::mirror::MirrorChange;
 use netfilter_conntrack::{Flow, Handle, Key, Mirror};
 
+use super::waited;
 use crate::Result;
 use crate::post::{Changes, Job, Tally};
 use crate::world::{self, BUFFERS, Chance};
@@ -74,7 +75,11 @@ fn by_key(mirror: &Mirror) -> BTreeMap<Key, Flow> {
 impl Job for Mirrors {
     fn turn(&mut self, tally: &mut Tally) -> Result<()> {
         for _ in 0..1 + self.chance.below(1000) {
-            let Some(change) = self.followed.next_change_timeout(MOMENT) else { break };
+            let began = Instant::now();
+            let Some(change) = self.followed.next_change_timeout(MOMENT) else {
+                waited(began, MOMENT)?;
+                break;
+            };
             self.follow(change?, tally)?;
         }
         self.synced.sync_timeout(MOMENT)?;

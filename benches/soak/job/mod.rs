@@ -13,6 +13,7 @@ mod sweep;
 mod writer;
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use netfilter_conntrack::Handle;
 
@@ -23,6 +24,11 @@ use super::{Result, alarm};
 pub(crate) const FLAG: &str = "--job";
 /// The job that sends forged messages to the others.
 pub(crate) const HOSTILE: &str = "hostile";
+/// The job that has copies of the table.
+pub(crate) const MIRROR: &str = "mirror";
+
+/// The delay of a wait that other work on the machine explains.
+const LATE: Duration = Duration::from_secs(5);
 
 /// The table that a job works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +47,7 @@ pub(crate) const CREW: [(&str, Place); 12] = [
     ("sweep", Place::Common),
     ("dump", Place::Common),
     ("events", Place::Common),
-    ("mirror", Place::Common),
+    (MIRROR, Place::Common),
     ("nfct session", Place::Common),
     ("nfct subscription", Place::Common),
     ("losses", Place::Own),
@@ -72,7 +78,7 @@ fn open(name: &str, seed: u64) -> Result<Box<dyn Job>> {
         "sweep" => Box::new(sweep::Sweep::open(seed)?),
         "dump" => Box::new(dump::Dumps::open(seed)?),
         "events" => Box::new(listen::Listener::open(seed)?),
-        "mirror" => Box::new(mirror::Mirrors::open(seed)?),
+        MIRROR => Box::new(mirror::Mirrors::open(seed)?),
         "nfct session" => Box::new(session::Sessions::open(seed)?),
         "nfct subscription" => Box::new(subscription::Listener::open(seed)?),
         "losses" => Box::new(loss::Losses::open(seed)?),
@@ -96,4 +102,12 @@ fn handle(buffer: usize) -> Result<Handle> {
     let mut handle = Handle::open()?;
     handle.set_receive_buffer(buffer)?;
     Ok(handle)
+}
+
+/// Checks that a wait without a result lasted its time: signals neither end nor prolong it.
+fn waited(began: Instant, time: Duration) -> Result<()> {
+    match began.elapsed() {
+        elapsed if (time..time + LATE).contains(&elapsed) => Ok(()),
+        elapsed => Err(format!("a wait of {time:?} ended after {elapsed:?}").into()),
+    }
 }

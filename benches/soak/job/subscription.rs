@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::nfct::Subscription;
 use netfilter_conntrack::{Error, Flow};
 
+use super::waited;
 use crate::post::{Changes, Job, Tally};
 use crate::world::{self, BUFFERS, Chance};
 use crate::{Result, raw};
@@ -36,7 +37,7 @@ impl Listener {
     /// Reads events for the given time. Returns whether there were any, because more may follow.
     fn read(&mut self, time: Duration, tally: &mut Tally) -> Result<bool> {
         let Self { events, seen, .. } = self;
-        let before = seen.sum();
+        let (before, began) = (seen.sum(), Instant::now());
         let mut wrong = None;
         let result = events.catch_timeout(time, |kind, ct| {
             tally.operations += 1;
@@ -54,7 +55,7 @@ impl Listener {
             return Err(reason.into());
         }
         match result {
-            Ok(_) => Ok(self.seen.sum() > before),
+            Ok(_) => waited(began, time).map(|()| self.seen.sum() > before),
             Err(error @ Error::Overrun(_)) => {
                 tally.error(error.kind());
                 self.overruns += 1;

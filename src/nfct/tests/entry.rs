@@ -101,7 +101,7 @@ impl Random {
     }
 
     /// Letters, and the NUL behind them.
-    fn text(&mut self, most: usize) -> Vec<u8> {
+    pub(super) fn text(&mut self, most: usize) -> Vec<u8> {
         let letters = (0..1 + self.below(most)).map(|_| b'a' + self.below(26) as u8);
         let mut text: Vec<u8> = letters.collect();
         text.push(0);
@@ -169,7 +169,9 @@ fn parts(family: u8, protocol: u8, random: &mut Random) -> Vec<Node> {
     parts.push(nest(cta::SYNPROXY, some(&[(isn, 4), (its, 4), (tsoff, 4)], random)));
     parts.push(nest(cta::TIMESTAMP, some(&[(nest::TIMESTAMP_START, 8), (nest::TIMESTAMP_STOP, 8)], random)));
     parts.push(bytes(cta::TIMESTAMP_EVENT, &random.bytes(8)));
-    let help = [bytes(nest::HELP_NAME, &random.text(15)), bytes(HELP_INFO, &random.bytes(9))];
+    // One name in four may be too long for the library's field, and for ours.
+    let longest = [15, 15, 15, 40][random.below(4)];
+    let help = [bytes(nest::HELP_NAME, &random.text(longest)), bytes(HELP_INFO, &random.bytes(9))];
     parts.push(nest(cta::HELP, help[..1 + random.below(2)].to_vec()));
     let words = 1 + random.below(4);
     parts.push(bytes(cta::LABELS, &random.bytes(4 * words)));
@@ -234,7 +236,7 @@ fn some(known: &[(u16, usize)], random: &mut Random) -> Vec<Node> {
     nodes
 }
 
-fn laid_out(nodes: &[Node]) -> Vec<u8> {
+pub(crate) fn laid_out(nodes: &[Node]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for Node(kind, value) in nodes {
         match value {
