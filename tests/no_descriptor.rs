@@ -163,7 +163,11 @@ fn with_free(free: usize, tools: &mut Tools, (name, operation): Operation) -> Re
 /// Asserts that an operation failed for want of descriptors.
 fn assert_none_left(result: &Result<()>, name: &str) {
     let Err(error) = result else { panic!("{name} is complete") };
-    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::System, Some(libc::EMFILE)), "{name}: {error}");
+    assert_eq!(
+        (error.kind(), error.raw_os_error()),
+        (ErrorKind::System, Some(libc::EMFILE)),
+        "{name}: {error}"
+    );
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::ops::RangeInclusive;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::ops::RangeInclusive;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -104,7 +104,11 @@ pub(crate) fn prints_events(
     live(handle);
     let ours = drain_flows(&mut events, |event| call(event, now()))?;
     let theirs = follower.output(ours.len());
-    let known = |line: &str| steady(line, began..=now(), line.starts_with('['));
+    // Before an event without a stamp is the kind, in brackets too.
+    let is_stamped = |line: &str| {
+        line.strip_prefix('[').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let known = |line: &str| steady(line, began..=now(), is_stamped(line));
     let theirs = theirs.lines().map(known).collect::<Result<Vec<_>, _>>()?;
     let ours = ours.iter().map(|line| known(line)).collect::<Result<Vec<_>, _>>()?;
     match ours.is_empty() {
@@ -127,7 +131,8 @@ fn steady(line: &str, during: RangeInclusive<Duration>, is_stamped: bool) -> Res
     }
     let malformed = || format!("no stamp: {line}");
     let (stamp, rest) = line[1..].split_once("]\t").ok_or_else(malformed)?;
-    let (seconds, micros) = stamp.split_once('.').filter(|(_, micros)| micros.len() == 6).ok_or_else(malformed)?;
+    let (seconds, micros) =
+        stamp.split_once('.').filter(|(_, micros)| micros.len() == 6).ok_or_else(malformed)?;
     let [seconds, micros] = [seconds, micros].map(str::parse::<u64>);
     let at = Duration::from_secs(seconds.map_err(|_| malformed())?)
         + Duration::from_micros(micros.map_err(|_| malformed())?);
