@@ -26,6 +26,13 @@ pub(super) fn permission_denied(failure: &Failure) -> Cow<'static, str> {
     }
 }
 
+pub(super) fn table_full(failure: &Failure) -> &'static str {
+    match failure.raw_os_error() {
+        Some(libc::ENOSPC) => "its bucket of the hash table is full (nf_conntrack_buckets)",
+        _ => "the table is full, or the kernel is out of memory",
+    }
+}
+
 pub(super) fn busy(failure: &Failure) -> &'static str {
     match failure.operation() {
         Operation::Create => "a part of it, as status bits, cannot be given to a new entry",

@@ -64,7 +64,7 @@ kinds! {
     Misdirected "misdirected" AlreadyExists,
     /// The timeout of the entry cannot be changed.
     FixedTimeout "fixed_timeout" PermissionDenied,
-    /// The table of entries or of expectations is full.
+    /// The table of entries or of expectations is full, or a bucket of its hash table is.
     TableFull "table_full" StorageFull,
     /// The entry is being removed.
     Dying "dying" Other,

@@ -90,8 +90,9 @@ pub enum Error {
     #[error("{0}: its timeout is fixed")]
     FixedTimeout(Failure),
     /// The table is full: `nf_conntrack_max` entries exist (`ENOMEM`), or, of expectations,
-    /// `nf_conntrack_expect_max` (`EMFILE`).
-    #[error("{0}: the table is full, or the kernel is out of memory")]
+    /// `nf_conntrack_expect_max` (`EMFILE`). Since Linux 5.15 also a bucket of the hash table that is full
+    /// (`ENOSPC`), while others have room: see [full buckets](crate::Handle::create#full-buckets).
+    #[error("{0}: {why}", why = explain::table_full(.0))]
     TableFull(Failure),
     /// The entry is being removed (`ETIME`).
     #[error("{0}: the entry is dying")]
@@ -350,10 +351,34 @@ impl Error {
             libc::EEXIST => Self::Exists(failure),
             libc::EPERM | libc::EACCES => Self::PermissionDenied(failure),
             libc::ENOMEM if creates => Self::TableFull(failure),
+            // `ENOSPC` depends on the rest of the request: see `with_space`.
             libc::ETIME => Self::Dying(failure),
             libc::EBUSY => Self::Busy(failure),
-            libc::ENOSPC => Self::LabelsOff(failure),
             libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT => Self::Unsupported(failure),
+            _ => Self::Refused(failure),
+        }
+    }
+
+    /// The same error of a request for a flow, with labels or without, where the kernel has no space
+    /// (`ENOSPC`): either a new entry has none in its bucket of the hash table, or an existing one has none
+    /// for labels. It silently drops the labels of new entries. `is_there` looks for the entry, where the
+    /// request can mean either; `None` if that fails.
+    pub(crate) fn with_space(self, labels: bool, is_there: impl FnOnce() -> Option<bool>) -> Self {
+        let failure = match self {
+            Self::Refused(failure) if failure.raw_os_error() == Some(libc::ENOSPC) => failure,
+            error => return error,
+        };
+        let exists = match failure.operation() {
+            Operation::Create => Some(false),
+            Operation::Update => Some(true),
+            // An update without labels needs no space.
+            Operation::CreateOrUpdate if !labels => Some(false),
+            Operation::CreateOrUpdate => is_there(),
+            _ => None,
+        };
+        match exists {
+            Some(false) => Self::TableFull(failure),
+            Some(true) if labels => Self::LabelsOff(failure.with_part(FlowPart::Labels)),
             _ => Self::Refused(failure),
         }
     }

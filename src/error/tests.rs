@@ -35,13 +35,39 @@ fn every_errno_with_a_meaning_has_its_variant() {
     assert!(matches!(update(libc::EACCES), Error::PermissionDenied(_)));
     assert!(matches!(update(libc::ETIME), Error::Dying(_)));
     assert!(matches!(update(libc::EBUSY), Error::Busy(_)));
-    assert!(matches!(update(libc::ENOSPC), Error::LabelsOff(_)));
     assert!(matches!(update(libc::EOPNOTSUPP), Error::Unsupported(_)));
     assert!(matches!(update(libc::EINVAL), Error::Refused(_)));
     // Only what makes an entry can find the table full.
     assert!(matches!(of(Operation::Create, libc::ENOMEM), Error::TableFull(_)));
     assert!(matches!(of(Operation::CreateOrUpdate, libc::ENOMEM), Error::TableFull(_)));
     assert!(matches!(update(libc::ENOMEM), Error::Refused(_)));
+}
+
+/// A bucket of the hash table that is full cannot be met on purpose: only the first network namespace of a
+/// machine may make the table small enough (`tests/full_bucket.rs`).
+#[test]
+fn no_space_is_that_of_a_bucket_or_of_labels() {
+    let answer = |operation, labels, is_there: Option<Option<bool>>| {
+        let failure = Failure::new(operation, Subject::Table(None)).with_errno(libc::ENOSPC);
+        let error = Error::from_kernel(failure).with_space(labels, || is_there.expect("no need to look"));
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        (error.kind(), error.part())
+    };
+    let (bucket, labels) = ((ErrorKind::TableFull, None), (ErrorKind::LabelsOff, Some(FlowPart::Labels)));
+    let unknown = (ErrorKind::Refused, None);
+    for with_labels in [false, true] {
+        assert_eq!(answer(Operation::Create, with_labels, None), bucket);
+    }
+    assert_eq!(answer(Operation::Update, true, None), labels);
+    assert_eq!(answer(Operation::Update, false, None), unknown);
+    assert_eq!(answer(Operation::CreateOrUpdate, false, None), bucket);
+    assert_eq!(answer(Operation::CreateOrUpdate, true, Some(Some(false))), bucket);
+    assert_eq!(answer(Operation::CreateOrUpdate, true, Some(Some(true))), labels);
+    assert_eq!(answer(Operation::CreateOrUpdate, true, Some(None)), unknown);
+    assert_eq!(answer(Operation::Delete, true, None), unknown);
+    // Other errors stay as they are.
+    let dying = Error::Dying(Failure::new(Operation::Create, Subject::Table(None)).with_errno(libc::ETIME));
+    assert_eq!(dying.clone().with_space(true, || None), dying);
 }
 
 #[test]

@@ -18,13 +18,21 @@ impl Handle {
     /// its reply tuple is not the one asked for: [`Error::Misdirected`](crate::Error::Misdirected). A refusal that can have more than
     /// one reason takes a second request, which finds out the [part](crate::error::Failure::part).
     ///
+    /// # Full buckets
+    ///
+    /// Since Linux 5.15 the kernel refuses an entry if one of the two buckets of its hash table where the
+    /// entry belongs is full, and drops packets that would begin such a flow. The limit is random for each
+    /// insertion, from 52 to 81 entries in Linux 6.1, so another try can succeed. It is reached only if the
+    /// table has many times more entries than `nf_conntrack_buckets`, which is one setting for all network
+    /// namespaces. [`chain_too_long`](crate::handle::CpuStatistics::chain_too_long) counts these refusals.
+    ///
     /// # Errors
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) before anything is sent, as for a flow
     /// [without a timeout](crate::error::InputError::MissingTimeout) or a TCP flow
     /// [without a state](crate::error::InputError::MissingTcpState); [`Error::Exists`](crate::Error::Exists), also where the reply tuple
     /// is that of another entry; [`Error::Misdirected`](crate::Error::Misdirected); [`Error::NotFound`](crate::Error::NotFound) when the master does not
     /// exist; [`Error::Unsupported`](crate::Error::Unsupported) for an unknown helper, and before anything is sent for a tuple that
-    /// this kernel [cannot keep](crate::model::Layer4::Other); [`Error::TableFull`](crate::Error::TableFull); [`Error::Busy`](crate::Error::Busy) for status
+    /// this kernel [cannot keep](crate::model::Layer4::Other); [`Error::TableFull`](crate::Error::TableFull), also for a full bucket; [`Error::Busy`](crate::Error::Busy) for status
     /// bits that cannot be given; [`Error::PermissionDenied`](crate::Error::PermissionDenied).
     #[doc(alias = "NFCT_Q_CREATE")]
     pub fn create(&mut self, flow: &Flow) -> Result<()> {

@@ -122,7 +122,10 @@ impl Handle {
     fn explain(&mut self, operation: Operation, flow: &Flow, error: Error) -> Result<()> {
         let error = match error {
             Error::Unsupported(failure) => Error::Unsupported(lacks::name(failure, flow)),
-            error => error,
+            error => error.with_space(flow.labels.is_some(), || match self.lookup_any(flow) {
+                Ok(_) => Some(true),
+                Err(fault) => fault.is_not_found().then_some(false),
+            }),
         };
         match error {
             // Without that part of the kernel it is no use to look further.
@@ -134,7 +137,6 @@ impl Handle {
             {
                 Err(Error::FixedTimeout(failure.with_part(FlowPart::Timeout)))
             }
-            Error::LabelsOff(failure) => Err(Error::LabelsOff(failure.with_part(FlowPart::Labels))),
             error @ (Error::Busy(_) | Error::Unsupported(_)) => match operation {
                 Operation::Create => Err(self.name_part_of_new(flow, error)),
                 _ => self.write_rest(operation, flow, error),

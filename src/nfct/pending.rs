@@ -75,7 +75,10 @@ impl Session {
         let operation = change.request().operation();
         let failure = failure(operation, ct);
         self.send_message(&message).map_err(|fault| fault.error(failure.clone()))?;
-        Ok(self.pending(failure, Refusal::Conntrack(Suspects::of(ct))))
+        let suspects = Suspects::of(ct);
+        let lookup =
+            (change == Command::CreateOrUpdate && suspects.labels).then(|| request(Request::Get, ct));
+        Ok(self.pending(failure, Refusal::Conntrack(suspects, lookup.and_then(Result::ok))))
     }
 
     /// The change that was sent just now.
@@ -119,7 +122,7 @@ impl Pending<'_> {
         let Self { session, failure, refusal } = self;
         session.set_out_of_step(false);
         let done = session.acknowledge(patience, failure.operation());
-        done.map_err(|fault| refusal.explain(fault.error(failure)))
+        done.map_err(|fault| refusal.explain(session, fault.error(failure)))
     }
 }
 

@@ -64,18 +64,30 @@ impl Session {
     #[doc(alias = "NFCT_Q_GET")]
     pub fn get(&mut self, ct: &Conntrack) -> Result<Conntrack> {
         let message = request(Request::Get, ct)?;
+        self.look_up(&message).map_err(|fault| fault.error(failure(Operation::Get, ct)))
+    }
+
+    fn look_up(&mut self, message: &Message) -> Result<Conntrack, QueryFault> {
         let mut found = None;
         let mut deliver = |ct| {
             found = Some(ct);
             ControlFlow::Break(())
         };
-        let failed = |fault: QueryFault| fault.error(failure(Operation::Get, ct));
-        self.request(&message, Operation::Get, &mut deliver).map_err(failed)?;
+        self.request(message, Operation::Get, &mut deliver)?;
         found.ok_or_else(|| {
             // Only an acknowledgement came, so it was that of another request.
             self.set_out_of_step(true);
-            failed(QueryFault::OutOfStep)
+            QueryFault::OutOfStep
         })
+    }
+
+    /// Whether there is an entry that this looks up; `None` if that fails.
+    pub(super) fn is_there(&mut self, lookup: Message) -> Option<bool> {
+        match self.look_up(&lookup) {
+            Ok(_) => Some(true),
+            Err(QueryFault::Refused(libc::ENOENT)) => Some(false),
+            Err(_) => None,
+        }
     }
 
     /// Creates an entry that must not exist. The object needs both tuples and a timeout.
@@ -146,6 +158,8 @@ impl Session {
     /// the kernel looks at the helper first.
     fn name_part(&mut self, operation: Operation, ct: &Conntrack, error: Error) -> Error {
         let suspects = Suspects::of(ct);
+        let lookup = || self.is_there(request(Request::Get, ct).ok()?);
+        let error = error.with_space(suspects.labels, lookup);
         let helper = suspects.helper.map(FlowPart::Helper);
         let part = match error {
             Error::Busy(_) if operation != Operation::Create && suspects.status && helper.is_some() => {

@@ -1,23 +1,26 @@
 //! The part of a request that was refused.
 
-use super::{Conntrack, Expect, attr, expect_attr};
+use super::{Conntrack, Expect, Session, attr, expect_attr};
 use crate::error::{Error, Failure, FlowPart, Operation, Subject};
+use crate::message::Message;
 use crate::model::flow::HelperName;
 
 /// The request behind a refusal that comes later, and the way to interpret it.
 pub(super) enum Refusal {
-    /// Of a connection: the parts of it that the kernel may refuse.
-    Conntrack(Suspects),
+    /// Of a connection: the parts of it that the kernel may refuse, and a lookup of it where a refusal can
+    /// be that of a new entry or of an existing one.
+    Conntrack(Suspects, Option<Message>),
     /// Of an expectation.
     Expect(OfExpectation),
 }
 
 impl Refusal {
     /// The error, with what it is about.
-    pub(super) fn explain(self, error: Error) -> Error {
+    pub(super) fn explain(self, session: &mut Session, error: Error) -> Error {
         match self {
             Self::Expect(refusal) => refusal.explain(error),
-            Self::Conntrack(suspects) => {
+            Self::Conntrack(suspects, lookup) => {
+                let error = error.with_space(suspects.labels, || session.is_there(lookup?));
                 let operation = error.failure().map(Failure::operation);
                 match operation.and_then(|operation| suspects.part(operation, &error)) {
                     Some(part) => error.in_part(part),
@@ -33,6 +36,7 @@ impl Refusal {
 pub(super) struct Suspects {
     pub(super) helper: Option<HelperName>,
     pub(super) status: bool,
+    pub(super) labels: bool,
     only_at_creation: bool,
 }
 
@@ -43,6 +47,7 @@ impl Suspects {
         Self {
             helper: ct.get(attr::HELPER_NAME).and_then(|name| HelperName::new(&name).ok()),
             status: ct.is_set(attr::STATUS),
+            labels: ct.is_set(attr::CONNLABELS),
             only_at_creation: nat.contains(&true) || dnat.contains(&true) || ct.is_set(attr::MASTER_L4PROTO),
         }
     }
@@ -51,7 +56,6 @@ impl Suspects {
     pub(super) fn part(self, operation: Operation, error: &Error) -> Option<FlowPart> {
         let helper = self.helper.map(FlowPart::Helper);
         match error {
-            Error::LabelsOff(_) => Some(FlowPart::Labels),
             Error::Unsupported(_) if !self.only_at_creation => helper,
             // A new entry has no other helper.
             Error::Busy(_) if operation == Operation::Create || helper.is_none() => {

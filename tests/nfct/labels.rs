@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use netfilter_conntrack::error::InputError;
-use netfilter_conntrack::nfct::{Conntrack, LabelMap, TextFormat};
-use netfilter_conntrack::{Error, Flow, Handle, Labels};
+use netfilter_conntrack::error::{FlowPart, InputError};
+use netfilter_conntrack::nfct::{Command, Conntrack, LabelMap, Session, TextFormat};
+use netfilter_conntrack::{Error, ErrorKind, Flow, Handle, Labels};
 
 use crate::common::{self, flow, nft, tcp, use_labels};
 
@@ -118,6 +118,16 @@ fn where_labels_are_off_an_update_says_so() {
         "cannot update tcp 10.0.0.1:1 -> 10.0.0.2:2 (No space left on device, os error 28): \
          the labels: the entry has no room for labels (it began without a rule with `ct label set`)"
     );
+    // Of a request that could have created the flow, it is the same.
+    let labeled = common::flow(flow.original).labels(labels);
+    let object = Conntrack::try_from(&labeled).expect("an object");
+    let mut session = Session::open().expect("a session");
+    let by_library = session.create_or_update(&object);
+    let later = session.send(Command::CreateOrUpdate, &object).expect("sent").finish();
+    for result in [handle.create_or_update(&labeled), by_library, later] {
+        let error = result.expect_err("no room");
+        assert_eq!((error.kind(), error.part()), (ErrorKind::LabelsOff, Some(FlowPart::Labels)), "{error}");
+    }
     // A rule makes room in later flows, not in earlier ones.
     use_labels();
     assert!(matches!(handle.update(&flow.identity().labels(labels)), Err(Error::LabelsOff(_))));

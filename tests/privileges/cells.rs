@@ -28,14 +28,19 @@ pub(crate) const COLUMNS: [&str; 9] = [
 
 /// Returns all columns for this process in its current state; `other` is another network namespace.
 pub(crate) fn observe(other: OwnedFd) -> Vec<String> {
+    let mut cells = observe_here();
+    cells.splice(5..5, [cell(enter(other)), preflight()]);
+    cells
+}
+
+/// Returns the columns of the network namespace that this process is in.
+pub(crate) fn observe_here() -> Vec<String> {
     let cells = vec![
         cell(list()),
         cell(Handle::open().and_then(|mut handle| handle.get(numbered(HERE)).map(drop))),
         cell(create_and_delete()),
         cell(events()),
         cell(mirror()),
-        cell(enter(other)),
-        preflight(),
     ];
     #[cfg(feature = "nfct")]
     let cells = [cells, vec![cell(c_library::dump()), cell(c_library::events())]].concat();

@@ -1,4 +1,4 @@
-//! Privileges and sandboxes: each row of `docs/privileges.md`, on the real kernel.
+//! Privileges, sandboxes and limits of a process: each row of `docs/privileges.md`, on the real kernel.
 //!
 //! Each test drops rights in a child process, because only a process with one thread can enter a user
 //! namespace, and tries everything there.
@@ -10,6 +10,7 @@ mod common;
 mod calls;
 mod cells;
 mod child;
+mod limits;
 mod page;
 mod rows;
 mod sandbox;

@@ -176,7 +176,7 @@ fn is_chroot() -> bool {
 }
 
 /// Creates another network namespace, with one entry in it.
-fn another() -> OwnedFd {
+pub(crate) fn another() -> OwnedFd {
     let make = || {
         assert!(own_namespace(), "no second namespace");
         create(&mut Handle::open().expect("a handle"), [&numbered(THERE)]);
