@@ -1,0 +1,96 @@
+//! A helper whose module is removed while a flow has it. A program of its own, and only for a machine of its own,
+//! such as those that `./dev kernels` boots: modules are those of all network namespaces.
+
+mod common;
+
+use std::process::Command;
+use std::{env, fs};
+
+use common::{flow, lacks, udp};
+use netfilter_conntrack::model::HelperName;
+use netfilter_conntrack::{Flow, Handle};
+
+const MODULE: &str = "nf_conntrack_tftp";
+/// The program that the kernel runs to load a module.
+const LOADER: &str = "/proc/sys/kernel/modprobe";
+
+fn run(program: &str) {
+    let status =
+        Command::new(program).arg(MODULE).status().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(status.success(), "{program}: {status}");
+}
+
+/// Keeps the kernel from loading the module again when a request names its helper.
+struct NoLoader(String);
+
+impl NoLoader {
+    fn new() -> Self {
+        let before = fs::read_to_string(LOADER).expect("the loader");
+        fs::write(LOADER, "/nowhere").expect("none");
+        Self(before)
+    }
+}
+
+impl Drop for NoLoader {
+    fn drop(&mut self) {
+        let _ = fs::write(LOADER, self.0.trim());
+    }
+}
+
+#[test]
+fn a_flow_whose_helper_is_gone_can_be_written_as_it_is_listed() {
+    if env::var_os("NFCT_OWN_KERNEL").is_none() {
+        return lacks("modules of its own, as on the machines of ./dev kernels");
+    }
+    let mut handle = require_kernel!();
+    run("modprobe");
+    let tftp: HelperName = "tftp".parse().expect("a name");
+    let new = flow(udp("10.0.0.1:1", "10.0.0.2:69")).helper(tftp);
+    handle.create(&new).expect("created");
+    let before = handle.get(&new).expect("there");
+    assert_eq!(before.helper, Some(tftp));
+
+    let _none = NoLoader::new();
+    run("rmmod");
+    // Linux 7.2 and later keep the helper; before, the flow lost it.
+    let listed = handle.get(&new).expect("there");
+    let kept = common::kernel() >= (7, 2);
+    assert_eq!(listed.helper, Some(tftp).filter(|_| kept));
+    for (mark, written) in [(5, &listed), (6, &before)] {
+        writes(&mut handle, &written.clone().mark(mark), kept || written.helper.is_none());
+    }
+    restores(&mut handle, &before);
+}
+
+/// A flow is written as it is listed. A helper that it no longer has is refused, and named.
+fn writes(handle: &mut Handle, flow: &Flow, has_it: bool) {
+    for result in [handle.update(flow), handle.create_or_update(flow)] {
+        match result {
+            Ok(()) => assert!(has_it, "the flow has no such helper"),
+            Err(error) => {
+                assert!(!has_it, "{error}");
+                assert!(error.to_string().contains("helper tftp"), "{error}");
+            }
+        }
+    }
+    if has_it {
+        assert_eq!(handle.get(flow).expect("there").mark, flow.mark);
+    }
+}
+
+/// The flow counts more than its helper, which is reported.
+#[cfg(feature = "save")]
+fn restores(handle: &mut Handle, flow: &Flow) {
+    use common::save::{END, HEADER};
+    use netfilter_conntrack::save::RestoreError;
+
+    let line = serde_json::to_string(flow).expect("a line");
+    let save = format!("{HEADER}\n{line}\n{END}").into_bytes();
+    handle.flush().expect("flushed");
+    let line = handle.restore(&save[..]).next().expect("a line");
+    assert!(matches!(&line.result, Err(RestoreError::Differs(parts)) if parts[..] == ["helper"]), "{line:?}");
+    assert_eq!(handle.get(flow).expect("restored").helper, None);
+}
+
+#[cfg(not(feature = "save"))]
+fn restores(_: &mut Handle, _: &Flow) {}
