@@ -24,8 +24,6 @@ use super::{Result, alarm};
 pub(crate) const FLAG: &str = "--job";
 /// The job that sends forged messages to the others.
 pub(crate) const HOSTILE: &str = "hostile";
-/// The job that has copies of the table.
-pub(crate) const MIRROR: &str = "mirror";
 
 /// The delay of a wait that other work on the machine explains.
 const LATE: Duration = Duration::from_secs(5);
@@ -47,7 +45,7 @@ pub(crate) const CREW: [(&str, Place); 12] = [
     ("sweep", Place::Common),
     ("dump", Place::Common),
     ("events", Place::Common),
-    (MIRROR, Place::Common),
+    ("mirror", Place::Common),
     ("nfct session", Place::Common),
     ("nfct subscription", Place::Common),
     ("losses", Place::Own),
@@ -78,7 +76,7 @@ fn open(name: &str, seed: u64) -> Result<Box<dyn Job>> {
         "sweep" => Box::new(sweep::Sweep::open(seed)?),
         "dump" => Box::new(dump::Dumps::open(seed)?),
         "events" => Box::new(listen::Listener::open(seed)?),
-        MIRROR => Box::new(mirror::Mirrors::open(seed)?),
+        "mirror" => Box::new(mirror::Mirrors::open(seed)?),
         "nfct session" => Box::new(session::Sessions::open(seed)?),
         "nfct subscription" => Box::new(subscription::Listener::open(seed)?),
         "losses" => Box::new(loss::Losses::open(seed)?),
