@@ -155,12 +155,12 @@ fn a_signal_handler_ends_a_wait() {
         // SAFETY: the action is live, and its handler is async-signal-safe.
         let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
         assert_eq!(set, 0);
-        // SAFETY: takes nothing.
-        let waiting = unsafe { libc::pthread_self() };
+        // SAFETY: takes nothing. musl's name of a thread is a pointer, which no other thread may have.
+        let waiting = unsafe { libc::pthread_self() } as usize;
         is_ended(&mut events, |_| {
             HANDLED.store(false, SeqCst);
             // SAFETY: the thread lives as long as this closure's scope.
-            assert_eq!(unsafe { libc::pthread_kill(waiting, libc::SIGUSR1) }, 0);
+            assert_eq!(unsafe { libc::pthread_kill(waiting as libc::pthread_t, libc::SIGUSR1) }, 0);
             while !HANDLED.load(SeqCst) {
                 thread::yield_now();
             }
