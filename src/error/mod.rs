@@ -91,7 +91,7 @@ pub enum Error {
     FixedTimeout(Failure),
     /// The table is full: `nf_conntrack_max` entries exist (`ENOMEM`), or, of expectations,
     /// `nf_conntrack_expect_max` (`EMFILE`). Since Linux 5.15 also a bucket of the hash table that is full
-    /// (`ENOSPC`), while others have room: see [full buckets](crate::Handle::create#full-buckets).
+    /// (`ENOSPC`), while others have room: see [full buckets](crate::Handle::create).
     #[error("{0}: {why}", why = explain::table_full(.0))]
     TableFull(Failure),
     /// The entry is being removed (`ETIME`).
