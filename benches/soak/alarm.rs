@@ -15,7 +15,7 @@ pub(crate) fn start() -> Result<()> {
     action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
     // SAFETY: the action is live, and its handler does nothing.
     check(unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) })?;
-    let time = libc::timeval { tv_sec: 0, tv_usec: PERIOD.subsec_micros() as libc::suseconds_t };
+    let time = libc::timeval { tv_sec: 0, tv_usec: PERIOD.subsec_micros() as _ };
     let timer = libc::itimerval { it_interval: time, it_value: time };
     // SAFETY: the timer is live; the old one is not requested.
     check(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) })
