@@ -110,6 +110,10 @@ fn is_utc() -> bool {
 /// Compares a flow's line with the C library's of this object. An age goes by the clock, which may go on in
 /// between; `time` of the C library lags some milliseconds.
 fn compare(flow: &Flow, object: &Conntrack, options: Options, names: &LabelMap) {
+    if cfg!(all(target_arch = "x86", target_env = "gnu")) && is_after_2038(flow) {
+        // Its `time_t` has 32 bits, to which the C library cuts the time and the age.
+        return;
+    }
     let mut lines = Default::default();
     for _ in 0..20 {
         lines = (
@@ -122,6 +126,11 @@ fn compare(flow: &Flow, object: &Conntrack, options: Options, names: &LabelMap) 
         std::thread::sleep(Duration::from_millis(2));
     }
     assert_eq!(lines.0, lines.1, "{options:?} {flow:?}");
+}
+
+fn is_after_2038(flow: &Flow) -> bool {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(i32::MAX as u64);
+    [flow.timestamps.start, flow.timestamps.stop].into_iter().flatten().any(|time| time > last)
 }
 
 /// As the C library prints a flow.
