@@ -110,7 +110,7 @@ target_emulated() {
     describe_target "$1"
     install_in_chroot qemu-user "gcc-$triplet" "libc6-dev-$1-cross" || return
     unpack_foreign "$1" || return
-    NFCT_TEST_CASES=${NFCT_TEST_CASES:-50} cargo_for_target "$1" test --workspace --all-features --locked \
+    NFCT_TEST_CASES=${NFCT_TEST_CASES:-200} cargo_for_target "$1" test --workspace --all-features --locked \
         --no-fail-fast --lib
 }
 
