@@ -4,6 +4,9 @@
 # Tools that cargo builds, in these releases: others may give other results.
 readonly CARGO_TOOLS=(cargo-deny@0.20.2 cargo-public-api@0.52.0 cargo-semver-checks@0.51.0)
 
+# Documents the bindings of docs.rs, which are independent of the installed library.
+readonly DOCS_BINDINGS=(DOCS_RS=1 PKG_CONFIG=/nonexistent)
+
 # The folder with the public API of each package.
 readonly API=docs/api
 
@@ -28,8 +31,10 @@ install_cargo_tools() {
     local tool
     for tool in "$@"; do
         say "building $tool $(tool_release "$tool") with cargo, in $CARGO_BIN: this takes minutes"
-        # Not optimized, which takes a third of the time: none of the tools has much to do.
-        env -u CARGO_TARGET_DIR cargo install --locked --force --debug "$tool@$(tool_release "$tool")" ||
+        # Not optimized, which takes a third of the time: none of the tools has much to do. The manifest of
+        # cargo-semver-checks has its dependencies optimized in debug builds too.
+        env -u CARGO_TARGET_DIR cargo install --locked --force --debug \
+            --config 'profile.dev.package."*".opt-level=0' "$tool@$(tool_release "$tool")" ||
             die "$tool cannot be built: see above. It may need a newer Rust than $(rust_version)."
     done
 }
@@ -49,7 +54,7 @@ check_semver() {
         say "version of $package"
         if answer=$(cargo info --registry crates-io "$package" 2>&1); then
             need cargo-semver-checks
-            cargo semver-checks --package "$package" --all-features
+            env "${DOCS_BINDINGS[@]}" cargo semver-checks --package "$package" --all-features
         elif [[ $answer = *"could not find"* ]]; then
             say "SKIPPED: version of $package: it has no release to compare with yet"
         else
@@ -84,10 +89,9 @@ write_api() {
 # The versions that the list depends on besides the code.
 api_head() { echo "# Rust $(rust_version), $(host_target), cargo-public-api $(tool_release cargo-public-api)"; }
 
-# Without the parts that every type has. The bindings are those of docs.rs, independent of the installed
-# library. By default, the tool documents with the nightly Rust of the day.
+# Without the parts that every type has. By default, the tool documents with the nightly Rust of the day.
 list_api() {
-    DOCS_RS=1 PKG_CONFIG=/nonexistent RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target/api \
+    env "${DOCS_BINDINGS[@]}" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$target/api" \
         cargo rustdoc --quiet --package "$1" --lib --all-features -- \
         -Zunstable-options --output-format json --cap-lints allow
     cargo public-api --rustdoc-json "$target/api/doc/${1//-/_}.json" \
