@@ -64,7 +64,12 @@ pub(crate) fn lines(text: &str) -> Vec<String> {
         // Newer releases also print the program that caused an event.
         let line = line.split(" [USERSPACE]").next().unwrap_or(line);
         let words = line.split(' ').filter(|word| !word.starts_with("use="));
-        words.collect::<Vec<_>>().join(" ").trim_end().to_owned()
+        let line = words.collect::<Vec<_>>().join(" ");
+        // In XML all entries are one line.
+        let mut pieces = line.split("<use>");
+        let first = pieces.next().unwrap_or_default().to_owned();
+        let behind = pieces.map(|piece| piece.split_once("</use>").map_or(piece, |(_, rest)| rest));
+        behind.fold(first, |line, rest| line + rest).trim_end().to_owned()
     };
     let mut lines: Vec<_> = text.lines().filter(is_entry).map(steady).collect();
     lines.sort();

@@ -102,7 +102,9 @@ fn ours(handle: &mut Handle) -> Vec<Expectation> {
     let mut found = entries.collect::<Result<Vec<_>>>().expect("entries");
     for one in &mut found {
         assert!(one.id.take().is_some());
-        assert_eq!(one.nat.take().is_some(), one.function.is_some());
+        // 5.10 reports a translation of any expectation: whatever the memory had before.
+        let translates = one.nat.take().is_some();
+        assert!(translates == one.function.is_some() || common::kernel() < (6, 1));
     }
     found
 }
