@@ -85,10 +85,7 @@ impl Slab {
 
     pub(super) fn insert(&mut self, record: Record) -> u32 {
         let kind = record.kind();
-        let slot = match self.free[kind] {
-            Some(slot) => slot,
-            None => self.grow(record.wide.is_some()),
-        };
+        let slot = self.free[kind].unwrap_or_else(|| self.grow(record.wide.is_some()));
         if let Some(mut held) = self.place_mut(slot) {
             let next = held.body.next_free();
             held.put(record);

@@ -53,7 +53,7 @@ pub(crate) fn for_pkg_config(library: &str, Platform { target, host }: &Platform
     )
 }
 
-/// Explains what bindgen says when clang cannot read the headers.
+/// Explains an error of clang in the headers, as bindgen reports it.
 pub(crate) fn for_headers(diagnostic: &str, platform: &Platform) -> String {
     let advice = match missing_header(diagnostic) {
         None => return format!("bindgen cannot read the headers:\n{diagnostic}"),

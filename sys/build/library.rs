@@ -89,7 +89,7 @@ fn no_archive(missing: BTreeSet<String>, folders: &[PathBuf], variable: &str) ->
     )
 }
 
-/// Says what to do about an error of pkg-config.
+/// Explains an error of pkg-config, with its remedy.
 fn explain(error: &Error) -> String {
     match error {
         Error::EnvNoPkgConfig(variable) => {
