@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::check::{Difference, Fallible, command, compare_lines, lines};
+use super::check::{Difference, Fallible, command, compare_lines};
+use super::lines::lines;
 use super::sample;
 use netfilter_conntrack::events::EntryEvent;
 use netfilter_conntrack::{Change, Event, Events, Flow, Handle, Outcome, Selector};
