@@ -3,33 +3,16 @@
 
 mod common;
 
-use std::{env, fs, thread};
+use std::thread;
 
+use common::machine::{self, Setting};
+use common::numbered;
 use common::tap::assert_good;
-use common::{lacks, numbered};
 use netfilter_conntrack::error::{FlowPart, Operation, Subject};
 use netfilter_conntrack::{Error, ErrorKind, Flow, Handle, Labels, Outcome, Result};
 
 /// The number of buckets; only processes in the first namespace may change it.
 const BUCKETS: &str = "/sys/module/nf_conntrack/parameters/hashsize";
-
-/// The smallest number that a kernel accepts, for as long as this exists.
-struct FewBuckets(String);
-
-impl FewBuckets {
-    fn new() -> Self {
-        let before = fs::read_to_string(BUCKETS).expect("the number of buckets");
-        fs::write(BUCKETS, "512").expect("fewer buckets");
-        Self(before)
-    }
-}
-
-impl Drop for FewBuckets {
-    fn drop(&mut self) {
-        // On a thread that has not left the first namespace.
-        let _ = fs::write(BUCKETS, &self.0);
-    }
-}
 
 /// Returns the refusal of one of many new flows. The length at which a bucket counts as full is random, so some
 /// flows still find room.
@@ -46,10 +29,12 @@ fn chains_too_long(handle: &mut Handle) -> u64 {
 
 #[test]
 fn a_full_bucket_is_not_mistaken_for_labels_without_room() {
-    if env::var_os("NFCT_OWN_KERNEL").is_none() {
-        return lacks("a hash table of its own, as on the machines of ./dev kernels");
+    if !machine::is_own("a hash table") {
+        return;
     }
-    let _buckets = FewBuckets::new();
+    // The smallest number that a kernel accepts.
+    let _few = Setting::new(BUCKETS, "512");
+    // This thread stays in the first namespace, to restore the number.
     thread::spawn(on_few_buckets).join().expect("passed");
 }
 

@@ -3,10 +3,8 @@
 
 mod common;
 
-use std::process::Command;
-use std::{env, fs};
-
-use common::{flow, lacks, udp};
+use common::machine::{self, Setting};
+use common::{flow, run, udp};
 use netfilter_conntrack::model::HelperName;
 use netfilter_conntrack::{Flow, Handle};
 
@@ -14,44 +12,22 @@ const MODULE: &str = "nf_conntrack_tftp";
 /// The program that the kernel runs to load a module.
 const LOADER: &str = "/proc/sys/kernel/modprobe";
 
-fn run(program: &str) {
-    let status =
-        Command::new(program).arg(MODULE).status().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(status.success(), "{program}: {status}");
-}
-
-/// Keeps the kernel from loading the module again when a request names its helper.
-struct NoLoader(String);
-
-impl NoLoader {
-    fn new() -> Self {
-        let before = fs::read_to_string(LOADER).expect("the loader");
-        fs::write(LOADER, "/nowhere").expect("none");
-        Self(before)
-    }
-}
-
-impl Drop for NoLoader {
-    fn drop(&mut self) {
-        let _ = fs::write(LOADER, self.0.trim());
-    }
-}
-
 #[test]
 fn a_flow_whose_helper_is_gone_can_be_written_as_it_is_listed() {
-    if env::var_os("NFCT_OWN_KERNEL").is_none() {
-        return lacks("modules of its own, as on the machines of ./dev kernels");
+    if !machine::is_own("modules") {
+        return;
     }
-    let mut handle = require_kernel!();
-    run("modprobe");
+    let mut handle = require_kernel!("modprobe", "rmmod");
+    run("modprobe", &[MODULE]);
     let tftp: HelperName = "tftp".parse().expect("a name");
     let new = flow(udp("10.0.0.1:1", "10.0.0.2:69")).helper(tftp);
     handle.create(&new).expect("created");
     let before = handle.get(&new).expect("there");
     assert_eq!(before.helper, Some(tftp));
 
-    let _none = NoLoader::new();
-    run("rmmod");
+    // Or the kernel would load the module again when a request names its helper.
+    let _no_loader = Setting::new(LOADER, "/nowhere");
+    run("rmmod", &[MODULE]);
     // Linux 7.2 and later keep the helper; before, the flow lost it.
     let listed = handle.get(&new).expect("there");
     let kept = common::kernel() >= (7, 2);

@@ -4,6 +4,7 @@
 #[cfg(feature = "nfct")]
 pub mod filter;
 pub mod listen;
+pub mod machine;
 pub mod memory;
 pub mod mixed;
 pub mod own_socket;

@@ -48,8 +48,12 @@ pub fn run(program: &str, args: &[&str]) -> Output {
 }
 
 fn succeeds(program: &str, args: &[&str]) -> Result<Output, String> {
-    let output = Command::new(program).args(args).env("PATH", PATH).output();
-    let output = output.map_err(|error| error.to_string())?;
+    output(Command::new(program).args(args).env("PATH", PATH))
+}
+
+/// Runs a command, which must succeed.
+pub fn output(command: &mut Command) -> Result<Output, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(output);
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
 use super::common::{self, steady};
+use super::lines::{in_hundreds, lines};
 use super::sample;
 use netfilter_conntrack::nfct::LabelMap;
 use netfilter_conntrack::{Events, Expectation, Flow, Handle, Result, Selector};
@@ -56,26 +57,6 @@ fn run(line: &str) -> std::result::Result<Vec<String>, String> {
     }
 }
 
-/// Returns the lines about entries, sorted: an XML document also has a head and a root. The reference count
-/// differs if a lookup holds a reference.
-pub(crate) fn lines(text: &str) -> Vec<String> {
-    let is_entry = |line: &&str| !line.is_empty() && (!line.starts_with('<') || line.starts_with("<flow"));
-    let steady = |line: &str| {
-        // Newer releases also print the program that caused an event.
-        let line = line.split(" [USERSPACE]").next().unwrap_or(line);
-        let words = line.split(' ').filter(|word| !word.starts_with("use="));
-        let line = words.collect::<Vec<_>>().join(" ");
-        // In XML all entries are one line.
-        let mut pieces = line.split("<use>");
-        let first = pieces.next().unwrap_or_default().to_owned();
-        let behind = pieces.map(|piece| piece.split_once("</use>").map_or(piece, |(_, rest)| rest));
-        behind.fold(first, |line, rest| line + rest).trim_end().to_owned()
-    };
-    let mut lines: Vec<_> = text.lines().filter(is_entry).map(steady).collect();
-    lines.sort();
-    lines
-}
-
 fn compare<T: PartialEq + std::fmt::Debug>(theirs: &T, ours: &T) -> Difference {
     match theirs == ours {
         true => Ok(()),
@@ -117,51 +98,6 @@ fn same_lines(line: &str, mut ours: impl FnMut() -> Fallible<Vec<String>>) -> Di
             result => return result,
         }
     }
-}
-
-/// A line with its timeout and age in hundreds of seconds.
-fn in_hundreds(line: &str) -> String {
-    let mut rest = line;
-    let mut rounded = String::new();
-    // In plain text the timeout is the third word, behind the number of the protocol.
-    if !line.starts_with('<') {
-        let words = line.match_indices(|c: char| c != ' ').map(|(at, _)| at);
-        let starts: Vec<_> = words.filter(|at| *at == 0 || line.as_bytes()[at - 1] == b' ').collect();
-        let Some(timeout) = starts.get(2) else { return line.to_owned() };
-        (rounded, rest) = (line[..*timeout].to_owned(), &line[*timeout..]);
-        rest = round(rest, &mut rounded);
-    }
-    while let Some((at, mark)) = ["<timeout>", "<deltatime>", "delta-time="]
-        .iter()
-        .filter_map(|mark| Some((rest.find(mark)?, mark)))
-        .min()
-    {
-        rounded.push_str(&rest[..at + mark.len()]);
-        rest = round(&rest[at + mark.len()..], &mut rounded);
-    }
-    rounded + rest
-}
-
-/// Writes the number at the beginning in hundreds, and returns the text behind it.
-fn round<'t>(text: &'t str, rounded: &mut String) -> &'t str {
-    let (number, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    match number.parse::<u64>() {
-        Ok(seconds) => rounded.push_str(&format!("{}", seconds / 100)),
-        Err(_) => rounded.push_str(number),
-    }
-    rest
-}
-
-#[test]
-fn times_are_rounded_wherever_they_are() {
-    assert_eq!(
-        in_hundreds("udp      17 3578 src=10.1.0.0 mark=178 delta-time=199"),
-        "udp      17 35 src=10.1.0.0 mark=178 delta-time=1"
-    );
-    assert_eq!(
-        in_hundreds("<flow><mark>178</mark><timeout>99</timeout></flow><timeout>100</timeout>"),
-        "<flow><mark>178</mark><timeout>0</timeout></flow><timeout>1</timeout>"
-    );
 }
 
 /// A listing of some entries: the same number of lines, with the same text.

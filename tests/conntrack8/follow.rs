@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::check::{Difference, Fallible, command, compare_lines, lines};
+use super::check::{Difference, Fallible, command, compare_lines};
+use super::lines::lines;
 use super::sample;
 use netfilter_conntrack::events::EntryEvent;
 use netfilter_conntrack::{Change, Event, Events, Flow, Handle, Outcome, Selector};
@@ -43,7 +44,7 @@ impl Follower {
 
     /// Waits for `count` lines, and a moment for a surplus one. The program writes each line at once. It is
     /// killed, because an interrupt in the middle of a line makes it write that line twice.
-    fn output(self, count: usize) -> String {
+    fn output(self, count: usize) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut printed = Vec::new();
         while printed.len() < count {
@@ -53,7 +54,7 @@ impl Follower {
             }
         }
         printed.extend(self.lines.recv_timeout(Duration::from_millis(100)));
-        printed.join("\n")
+        printed
     }
 }
 
@@ -98,23 +99,20 @@ pub(crate) fn prints_events(
     handle: &mut Handle,
     call: impl Fn(&EntryEvent<Flow>, Duration) -> String,
 ) -> Difference {
-    let mut events = Events::builder().open().map_err(|error| error.to_string())?;
-    let follower = Follower::start(line);
+    let events = Events::builder().open().map_err(|error| error.to_string())?;
     let began = now();
-    live(handle);
-    let ours = drain_flows(&mut events, |event| call(event, now()))?;
-    let theirs = follower.output(ours.len());
+    let [theirs, ours] = both(line, handle, events, live, |event| match event {
+        Event::Flow(event) => Some(call(event, now())),
+        _ => None,
+    })?;
     // Before an event without a stamp is the kind, in brackets too.
     let is_stamped = |line: &str| {
         line.strip_prefix('[').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
-    let known = |line: &str| steady(line, began..=now(), is_stamped(line));
-    let theirs = theirs.lines().map(known).collect::<Result<Vec<_>, _>>()?;
-    let ours = ours.iter().map(|line| known(line)).collect::<Result<Vec<_>, _>>()?;
-    match ours.is_empty() {
-        true => Err("no event came".to_owned()),
-        false => compare_lines(&theirs, &ours),
-    }
+    let known = |line: &String| steady(line, began..=now(), is_stamped(line));
+    let theirs = theirs.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+    let ours = ours.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+    compare_lines(&theirs, &ours)
 }
 
 fn now() -> Duration {
@@ -144,20 +142,6 @@ fn steady(line: &str, during: RangeInclusive<Duration>, is_stamped: bool) -> Res
     }
 }
 
-fn drain_flows(
-    events: &mut Events,
-    print: impl Fn(&EntryEvent<Flow>) -> String,
-) -> Result<Vec<String>, String> {
-    let mut ours = Vec::new();
-    while let Some(event) = events.try_next() {
-        match event.map_err(|error| error.to_string())? {
-            Event::Flow(event) => ours.push(print(&event)),
-            other => return Err(format!("{other:?}")),
-        }
-    }
-    Ok(ours)
-}
-
 /// Follows expectations: created and deleted.
 pub(crate) fn follows_expectations(
     line: &str,
@@ -176,27 +160,34 @@ fn follows_while(
     open: impl Fn() -> Fallible<Events>,
     act: impl Fn(&mut Handle),
 ) -> Difference {
-    let mut events = open().map_err(|error| error.to_string())?;
+    let events = open().map_err(|error| error.to_string())?;
+    let [theirs, ours] = both(line, handle, events, act, |event| match event {
+        Event::Flow(event) => Some(event.text().to_string()),
+        Event::Expectation(event) => Some(event.text().to_string()),
+        _ => None,
+    })?;
+    compare_lines(&lines(&theirs.join("\n")), &lines(&ours.join("\n")))
+}
+
+/// Follows what `act` does in both ways. Returns what the program and `print` made of it; the latter has no text
+/// for events that must not come.
+fn both(
+    line: &str,
+    handle: &mut Handle,
+    mut events: Events,
+    act: impl Fn(&mut Handle),
+    print: impl Fn(&Event) -> Option<String>,
+) -> Result<[Vec<String>; 2], String> {
     let follower = Follower::start(line);
     act(handle);
     // The kernel sends an event before it answers the request that caused it.
-    let ours = drain(&mut events)?;
-    let theirs = follower.output(ours.len());
-    compare_lines(&lines(&theirs), &lines(&ours.join("\n")))?;
-    match ours.is_empty() {
-        true => Err("no event came".to_owned()),
-        false => Ok(()),
-    }
-}
-
-fn drain(events: &mut Events) -> Result<Vec<String>, String> {
     let mut ours = Vec::new();
     while let Some(event) = events.try_next() {
-        match event.map_err(|error| error.to_string())? {
-            Event::Flow(event) => ours.push(event.text().to_string()),
-            Event::Expectation(event) => ours.push(event.text().to_string()),
-            other => return Err(format!("{other:?}")),
-        }
+        let event = event.map_err(|error| error.to_string())?;
+        ours.push(print(&event).ok_or_else(|| format!("{event:?}"))?);
     }
-    Ok(ours)
+    match ours.is_empty() {
+        true => Err("no event came".to_owned()),
+        false => Ok([follower.output(ours.len()), ours]),
+    }
 }

@@ -7,6 +7,7 @@ mod common;
 
 mod check;
 mod follow;
+mod lines;
 mod rows;
 mod sample;
 

@@ -26,9 +26,8 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn all() -> Vec<Row> {
-    let before = [listings(), entries(), bulk(), events()];
-    let after = [printed_events(), expectations(), numbers()];
-    before.into_iter().chain(after).flatten().collect()
+    let parts = [listings, entries, bulk, events, printed_events, expectations, numbers];
+    parts.into_iter().flat_map(|rows| rows()).collect()
 }
 
 /// Rows of one kind each: the call of `lists` returns entries, that of `changes` is run for its effect.

@@ -13,7 +13,8 @@ use netfilter_conntrack::{ErrorKind, Events, Handle, Namespace, Selector};
 /// The capability that exempts a process from the limit of locked memory.
 const IPC_LOCK: u64 = 1 << 14;
 
-/// Sets a limit of this process, in bytes.
+/// Sets a limit of this process, in bytes. By the system call, because the type of a resource in `libc::setrlimit`
+/// differs between C libraries.
 fn limit(resource: libc::c_long, bytes: u64) {
     let limit = libc::rlimit64 { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: a live limit, which the kernel only reads, and no place for the old one.

@@ -62,8 +62,8 @@ pub(crate) fn can_filter() -> bool {
     io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
 
-/// Whether a filter sees each call about sockets: on these architectures glibc makes all of them by socketcall(2), whose
-/// arguments are in memory.
+/// Whether a filter sees each call about sockets: on these architectures glibc makes all of them by socketcall(2),
+/// whose arguments are in memory.
 pub(crate) fn can_filter_sockets() -> bool {
     can_filter() && !cfg!(any(target_arch = "x86", target_arch = "s390x"))
 }

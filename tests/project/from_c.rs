@@ -78,9 +78,8 @@ impl Drop for Folder {
 
 /// Runs a command, and returns its output.
 fn output(command: &mut Command) -> Result<String, String> {
-    let run = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    let [out, err] = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    if run.status.success() { Ok(out) } else { Err(format!("{command:?}: {}: {err}", run.status)) }
+    let output = common::program::output(command).map_err(|reason| format!("{command:?}: {reason}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Flows that the programs delete, in two zones and behind NAT, and others that differ in one point each.

@@ -122,47 +122,37 @@ fn the_traps_are_the_tests() {
     assert_eq!(sorted, tests.into_iter().collect());
 }
 
+/// The text of `./dev` and its parts.
+fn scripts() -> String {
+    let tools = fs::read_dir(root().join("tools")).expect("the folder");
+    let tools = tools.map(|entry| entry.expect("an entry").path());
+    let tools = tools.filter(|path| path.extension().is_some_and(|extension| extension == "sh"));
+    tools.chain([root().join("dev")]).map(|path| fs::read_to_string(path).expect("a script")).collect()
+}
+
 /// Each promise is shown by commands of `./dev`, or by tests that exist: a program, and a module of it.
 #[test]
 fn the_promises_name_existing_commands() {
-    let is_checkout = root().join(".git").exists();
-    let read =
-        |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut scripts = String::new();
-    if is_checkout {
-        let tools =
-            fs::read_dir(root().join("tools")).expect("the scripts").map(|entry| entry.expect("one").path());
-        let tools = tools.filter(|path| path.extension().is_some_and(|extension| extension == "sh"));
-        scripts = tools.chain([root().join("dev")]).map(|path| read(&path)).collect();
-    }
-    let page = read(&root().join("docs/reliability.md"));
+    // A package lacks the scripts.
+    let scripts = root().join(".git").exists().then(scripts);
+    let is_command =
+        |name: &str| scripts.as_ref().is_none_or(|scripts| scripts.contains(&format!("\ncmd_{name}() {{")));
+    let is_test = |test: &str| {
+        let path = root().join("tests").join(test.replace(' ', "/"));
+        path.with_extension("rs").exists() || path.join("main.rs").exists()
+    };
+    let page = fs::read_to_string(root().join("docs/reliability.md")).expect("the page");
     let table = page.split("\n## Promises\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let mut commands = 0;
     for row in table.expect("the table").lines().filter(|line| line.contains(" | `")) {
         let cell = row.split(" | ").nth(1).expect("a cell");
         for command in cell.split('`').skip(1).step_by(2) {
-            let mut words = command.split(' ');
-            match (words.next(), words.next()) {
-                (Some("./dev"), Some(name)) => {
-                    assert!(!is_checkout || scripts.contains(&format!("\ncmd_{name}() {{")), "{command}");
-                }
-                (Some("cargo"), Some("test")) => {
-                    let rest: Vec<_> = words.collect();
-                    for pair in rest.chunks(2) {
-                        let folder = root().join("tests");
-                        let exists = match *pair {
-                            ["--test", name] => [format!("{name}.rs"), format!("{name}/main.rs")]
-                                .into_iter()
-                                .any(|file| folder.join(file).exists()),
-                            // Behind its program.
-                            [module] => folder.join(rest[1]).join(module).with_extension("rs").exists(),
-                            _ => false,
-                        };
-                        assert!(exists, "{command}");
-                    }
-                }
+            let exists = match (command.strip_prefix("./dev "), command.strip_prefix("cargo test --test ")) {
+                (Some(rest), _) => rest.split(' ').next().is_some_and(is_command),
+                (_, Some(tests)) => tests.split(" --test ").all(is_test),
                 _ => panic!("neither a command of ./dev nor a test: {command}"),
-            }
+            };
+            assert!(exists, "{command}");
             commands += 1;
         }
     }
