@@ -22,6 +22,8 @@ pub(super) const BOTH: u8 = 0;
 pub(super) struct RawHandle {
     handle: NonNull<sys::nfct_handle>,
     home: Option<Home>,
+    /// Whether a receive returns at once if there is nothing to receive.
+    nonblocking: bool,
 }
 
 /// How long to wait for messages.
@@ -73,9 +75,9 @@ impl RawHandle {
         // SAFETY: takes numbers, and returns an owned handle or NULL with errno.
         let handle = unsafe { sys::nfct_open(subsystem, groups) };
         let handle = NonNull::new(handle).ok_or_else(io::Error::last_os_error)?;
-        let handle = Self { handle, home };
+        let mut handle = Self { handle, home, nonblocking: false };
         handle.set_close_on_exec()?;
-        handle.set_nonblocking()?;
+        handle.set_nonblocking(true)?;
         Ok(handle)
     }
 
@@ -122,13 +124,19 @@ impl RawHandle {
         check(unsafe { libc::fcntl(self.fd(), libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
     }
 
-    /// Makes every receive return at once. The library has no deadline of its own, and begins a
-    /// receive anew after a signal.
-    fn set_nonblocking(&self) -> io::Result<()> {
+    /// Makes every receive return at once, or wait inside the library. The library has no deadline of its own,
+    /// and begins a receive anew after a signal, so it can only wait where nothing ends the wait.
+    pub(super) fn set_nonblocking(&mut self, nonblocking: bool) -> io::Result<()> {
+        if self.nonblocking == nonblocking {
+            return Ok(());
+        }
         // SAFETY: the descriptor is open as long as the handle; no pointers are passed.
         let flags = check(unsafe { libc::fcntl(self.fd(), libc::F_GETFL) })?;
+        let flags = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
         // SAFETY: as above.
-        check(unsafe { libc::fcntl(self.fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
+        check(unsafe { libc::fcntl(self.fd(), libc::F_SETFL, flags) })?;
+        self.nonblocking = nonblocking;
+        Ok(())
     }
 
     /// Receives the verdict on a request. The library is given no closure, for which it would allocate memory

@@ -229,6 +229,12 @@ impl<T: Tracked> Subscription<T> {
         wait: Wait,
         mut each: impl FnMut(EventKind, &T) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B>> {
+        // Without a limit the library waits itself: one call of the system for each event, instead of three.
+        let has_limit = !matches!(wait, Wait::ForEver) || self.waker.is_some();
+        self.handle
+            .set_nonblocking(has_limit)
+            .map_err(Fault::Io)
+            .during(Operation::Listen, Subject::Socket)?;
         let waker = self.waker.as_ref();
         let woken = || waker.is_some_and(Waker::take);
         let mut value = ControlFlow::Continue(());

@@ -120,6 +120,34 @@ fn a_catch_without_a_limit_waits() {
     late.join().expect("sent");
 }
 
+/// Without a limit the library waits, in spite of signals; the next calls end in time nevertheless.
+#[test]
+fn a_wait_in_the_library_leaves_later_limits_as_they_are() {
+    let mut handle = require_kernel!();
+    let mut events = subscribe(&[EventKind::New]);
+    for _ in 0..2 {
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE);
+            live_and_die(&mut handle);
+            handle
+        });
+        let caught = signals::under_signals(|| events.catch(|kind, _| ControlFlow::Break(kind)));
+        assert_eq!(caught.expect("an event"), ControlFlow::Break(EventKind::New));
+        handle = late.join().expect("sent");
+        assert_eq!(types(&mut events), [], "does not wait");
+        let started = Instant::now();
+        let quiet = events.catch_timeout(PATIENCE, |_, _| ControlFlow::Break(()));
+        assert_eq!(quiet.expect("no event"), ControlFlow::Continue(()));
+        let waited = started.elapsed();
+        assert!((PATIENCE..Duration::from_secs(5)).contains(&waited), "{waited:?}");
+    }
+    // The second wait began in the library, before there was a waker.
+    let waker = events.waker().expect("a waker");
+    waker.wake();
+    let ended = events.catch(|_, _| ControlFlow::Break(()));
+    assert_eq!(ended.expect("no event"), ControlFlow::Continue(()));
+}
+
 #[test]
 fn lost_events_are_told_and_later_ones_arrive() {
     let mut handle = require_kernel!();

@@ -54,14 +54,18 @@ pub(super) fn events(flows: u32) -> Result<Done> {
     bare::set_receive_buffer(events.as_fd(), event::BUFFER)?;
     event::listen(flows, |expected| {
         let mut tally = Tally::default();
+        let mut lost = false;
         while tally.entries < expected {
-            let caught = events.catch_timeout(event::SILENCE, |_, ct| {
+            let each = |_, ct: &Conntrack| {
                 tally.add(ct);
                 if tally.entries < expected { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
+            };
+            // Lost events never arrive, so that a wait without a limit would not end.
+            let caught = if lost { events.catch_timeout(event::SILENCE, each) } else { events.catch(each) };
             match caught {
                 Ok(ControlFlow::Continue(())) => break,
-                Ok(ControlFlow::Break(())) | Err(netfilter_conntrack::Error::Overrun(_)) => {}
+                Ok(ControlFlow::Break(())) => {}
+                Err(netfilter_conntrack::Error::Overrun(_)) => lost = true,
                 Err(error) => return Err(error.into()),
             }
         }
