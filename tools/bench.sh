@@ -20,7 +20,7 @@ have_rivals() {
 }
 
 cmd_bench() {
-    need_to_build unshare namespaces
+    need_to_build unshare conntrack namespaces
     local args=() before
     while [ $# -gt 0 ]; do
         case $1 in
