@@ -122,10 +122,7 @@ impl Handle {
     fn explain(&mut self, operation: Operation, flow: &Flow, error: Error) -> Result<()> {
         let error = match error {
             Error::Unsupported(failure) => Error::Unsupported(lacks::name(failure, flow)),
-            error => error.with_space(flow.labels.is_some(), || match self.lookup_any(flow) {
-                Ok(_) => Some(true),
-                Err(fault) => fault.is_not_found().then_some(false),
-            }),
+            error => self.name_space(flow, error),
         };
         match error {
             // Without that part of the kernel it is no use to look further.
@@ -143,6 +140,15 @@ impl Handle {
             },
             error => Err(error),
         }
+    }
+
+    /// The same error, with the space that an entry lacks. Whether there is one depends on what the kernel
+    /// finds: that can be an entry with the tuple in its reply, or with the number of the zone in one direction.
+    fn name_space(&mut self, flow: &Flow, error: Error) -> Error {
+        error.with_space(flow.labels.is_some(), || match self.get_by_tuple(flow.original, flow.zone) {
+            Ok(_) => Some(true),
+            Err(error) => (error.kind() == ErrorKind::NotFound).then_some(false),
+        })
     }
 
     /// Updates an entry without the parts that it has already and that the kernel refuses to give again.
@@ -168,7 +174,10 @@ impl Handle {
             match self.send_write(Operation::Update, &rest).map_err(|error| error.recast(operation)) {
                 Err(next @ (Error::Busy(_) | Error::Unsupported(_))) => (sent, error) = (rest, next),
                 Err(Error::NotFound(_)) if operation == Operation::CreateOrUpdate => {
-                    return self.send_write(operation, flow).and_then(|()| self.make_sure(operation, flow));
+                    return match self.send_write(operation, flow) {
+                        Ok(()) => self.make_sure(operation, flow),
+                        Err(error) => Err(self.name_space(flow, error)),
+                    };
                 }
                 // Of what is not handled above there is no way back to here.
                 result => return self.settle(operation, &rest, result),

@@ -4,7 +4,7 @@ use std::fs;
 
 use netfilter_conntrack::error::{FlowPart, InputError};
 use netfilter_conntrack::nfct::{Command, Conntrack, LabelMap, Session, TextFormat};
-use netfilter_conntrack::{Error, ErrorKind, Flow, Handle, Labels};
+use netfilter_conntrack::{Error, ErrorKind, Flow, Handle, Labels, Zone};
 
 use crate::common::{self, flow, nft, tcp, use_labels};
 
@@ -101,6 +101,29 @@ fn a_rule_that_only_matches_makes_room_on_newer_kernels() {
     }
 }
 
+/// The kernel finds an entry by the number of its zone in the original direction.
+#[test]
+fn labels_are_off_in_a_zone_for_one_direction_too() {
+    let mut handle = require_zones!();
+    let labels = Labels::new().with(1).expect("a label");
+    for (there, named) in [(Zone::original_only(7), Zone::new(7)), (Zone::reply_only(7), Zone::DEFAULT)] {
+        let flow = flow(tcp("10.0.0.1:1", "10.0.0.2:2"));
+        handle.create(&flow.clone().zone(there)).expect("created");
+        let labeled = flow.zone(named).labels(labels);
+        let by_library =
+            Session::open().and_then(|mut session| session.create_or_update(&Conntrack::try_from(&labeled)?));
+        for result in [handle.create_or_update(&labeled), by_library] {
+            let error = result.expect_err("no room");
+            assert_eq!(
+                (error.kind(), error.part()),
+                (ErrorKind::LabelsOff, Some(FlowPart::Labels)),
+                "{error}"
+            );
+        }
+        handle.flush().expect("flushed");
+    }
+}
+
 /// Without a rule that uses labels the kernel has no room for them: a new flow silently gets none, an update
 /// is refused.
 #[test]
@@ -125,6 +148,14 @@ fn where_labels_are_off_an_update_says_so() {
     let by_library = session.create_or_update(&object);
     let later = session.send(Command::CreateOrUpdate, &object).expect("sent").finish();
     for result in [handle.create_or_update(&labeled), by_library, later] {
+        let error = result.expect_err("no room");
+        assert_eq!((error.kind(), error.part()), (ErrorKind::LabelsOff, Some(FlowPart::Labels)), "{error}");
+    }
+    // So it is for the tuple of its answers, by which the kernel finds it too.
+    let answer = common::flow(flow.original.inverse()).labels(labels);
+    let by_library = session.create_or_update(&Conntrack::try_from(&answer).expect("an object"));
+    let many = handle.create_or_update_many([&answer]).map(|(_, result)| result).collect::<Vec<_>>();
+    for result in many.into_iter().chain([handle.create_or_update(&answer), by_library]) {
         let error = result.expect_err("no room");
         assert_eq!((error.kind(), error.part()), (ErrorKind::LabelsOff, Some(FlowPart::Labels)), "{error}");
     }
