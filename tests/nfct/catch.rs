@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
+use crate::common::refused::let_fail;
 use crate::common::{flow, numbered, signals, udp};
 use netfilter_conntrack::events::EventKind;
 use netfilter_conntrack::nfct::{Subscription, attr};
@@ -146,6 +147,20 @@ fn a_wait_in_the_library_leaves_later_limits_as_they_are() {
     waker.wake();
     let ended = events.catch(|_, _| ControlFlow::Break(()));
     assert_eq!(ended.expect("no event"), ControlFlow::Continue(()));
+}
+
+/// A sandbox that begins after the socket was opened can deny the change to a wait in the library.
+#[test]
+fn a_catch_without_a_limit_waits_where_the_socket_cannot_be_changed() {
+    let mut handle = require_kernel!();
+    let mut events = subscribe(&[EventKind::New]);
+    live_and_die(&mut handle);
+    let caught = std::thread::spawn(move || {
+        let_fail((libc::SYS_fcntl, None), libc::EPERM);
+        events.catch(|kind, _| ControlFlow::Break(kind))
+    });
+    let caught = caught.join().expect("no panic");
+    assert_eq!(caught.expect("an event"), ControlFlow::Break(EventKind::New));
 }
 
 #[test]
