@@ -284,12 +284,12 @@ fn what_nearly_every_entry_has_is_in_place() {
     assert_eq!(record.held().bytes_aside(), 0);
     assert_holds(record.held(), &flow);
 
-    // Labels or addresses of IPv6 take 88 bytes more, and all of the rest 88.
+    // Labels take 24 bytes more, and all of the rest 88.
     let aside = |flow: &Flow| Record::new(flow, 0, 0, true).held().bytes_aside();
     assert_eq!(aside(&flow.clone().labels(Labels::new())), size_of::<Aside>());
     let with_helper = flow.clone().helper("ftp".parse().expect("a name"));
     assert_eq!(aside(&with_helper), size_of::<Aside>() + size_of::<aside::Rest>());
-    assert!(size_of::<Aside>() <= 88 && size_of::<aside::Rest>() <= 88);
+    assert!(size_of::<Aside>() <= 24 && size_of::<aside::Rest>() <= 88);
     flow.use_count = Some(1);
     assert!(aside(&flow) > size_of::<Flow>());
 }
