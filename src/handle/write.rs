@@ -142,8 +142,8 @@ impl Handle {
         }
     }
 
-    /// The same error, with the space that an entry lacks. Whether there is one depends on what the kernel
-    /// finds: that can be an entry with the tuple in its reply, or with the number of the zone in one direction.
+    /// The same error, with the space that an entry lacks. Whether there is an entry depends on the kernel's own
+    /// lookup: it also finds one with the tuple in its reply, or with the number of the zone in one direction.
     fn name_space(&mut self, flow: &Flow, error: Error) -> Error {
         error.with_space(flow.labels.is_some(), || match self.get_by_tuple(flow.original, flow.zone) {
             Ok(_) => Some(true),

@@ -1,4 +1,4 @@
-//! What is missing on this machine, and how to get it: texts for the user, made of the words of
+//! Parts that this machine lacks, and how to get them: texts for the user, made of the words of
 //! pkg-config, clang and libclang.
 
 use std::env;
